@@ -1,0 +1,49 @@
+"""A service request at Microsoft, and what a person needs to file one by hand."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from domain.model import Frozen
+
+
+class TicketStatus(StrEnum):
+    """Partner Center's status of a service request."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    ATTENTION_NEEDED = "attention_needed"
+    UNKNOWN = "unknown"
+
+
+class TicketNote(Frozen):
+    """A note on a service request, by either side."""
+
+    text: str
+    created_at: datetime | None
+    author: str | None
+
+
+class Ticket(Frozen):
+    """A service request as read back from Microsoft. `created_at` is the time of filing, whenever we learned of it."""
+
+    number: str
+    title: str
+    status: TicketStatus
+    customer_id: str | None
+    created_at: datetime
+    modified_at: datetime | None
+    last_note: TicketNote | None = None
+    fingerprint: str
+
+
+def fingerprint(status: TicketStatus, modified_at: datetime | None) -> str:
+    """What changes when Microsoft changes a ticket; the same from the list and from the ticket itself."""
+    return f"{status}|{modified_at.isoformat(timespec='seconds') if modified_at else ''}"
+
+
+class TicketLookup(Frozen):
+    """What looking a number up gave: the ticket, or nothing visible yet."""
+
+    ticket: Ticket | None
+    other_customer: bool = False
+    """The number exists, and belongs to a customer that isn't the claim's."""
