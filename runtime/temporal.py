@@ -74,7 +74,8 @@ async def connect(settings: Settings, *, runtime: Runtime | None = None, lazy: b
     except RuntimeError as error:
         raise ConnectionError(
             f"No Temporal server answers at {address}. Start one with `claimdesk up`, or name another in "
-            f"TEMPORAL_ADDRESS (with TEMPORAL_NAMESPACE and TEMPORAL_API_KEY or TEMPORAL_TLS_… where it asks for them). It said: {error}"
+            f"TEMPORAL_ADDRESS (with TEMPORAL_NAMESPACE and TEMPORAL_API_KEY or TEMPORAL_TLS_… where it asks). "
+            f"It said: {error}"
         ) from error
 
 
