@@ -1,7 +1,7 @@
 """Documents: which kinds there are, which types and sizes count, and whether a document is what it says.
 
-Sources: the seed page (the form and the customer's written request); the request-credit article of 2023 for outages (the
-customer's own request must come from the domain of the affected tenant).
+Sources: the seed page (the form and the customer's written request); the request-credit article of 2023 for outages
+(the customer's own request must come from the domain of the affected tenant).
 """
 
 import email
@@ -195,7 +195,9 @@ def check(kind: EvidenceKind, content: bytes, *, limit: int, tenant_domains: fro
         raise Refused(Refusal(rule="document_not_empty", field="file", message="The file is empty. Send it again."))
     if len(content) > limit:
         raise Refused(
-            Refusal(rule="document_size", field="file", message=f"The file is over {limit:,} bytes. Send a smaller one.")
+            Refusal(
+                rule="document_size", field="file", message=f"The file is over {limit:,} bytes. Send a smaller one."
+            )
         )
     accepted = KINDS[kind].media_types
     found = media_type(content)

@@ -19,7 +19,7 @@ class Refusal(Frozen):
     """True when it's the caller's role that may not, False when the claim or the input is the reason."""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - it is an answer, not a fault
     """Raised by a rule that can't go on; carries the refusal."""
 
     def __init__(self, refusal: Refusal) -> None:

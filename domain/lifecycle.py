@@ -1,0 +1,337 @@
+"""What each event does to a claim. Every function here answers with a `Change`; `apply` makes it.
+
+The workflow calls these, so a change of behaviour here is a change of workflow code: it goes behind `patched`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.claims import (
+    TABLE,
+    UNVERIFIED_FOR,
+    Answer,
+    Claim,
+    CreditState,
+    Entry,
+    Event,
+    Filing,
+    Status,
+    Timer,
+    refusal,
+)
+from domain.deadlines import Deadline, Reminder
+from domain.evidence import Document, Requirement, checklist, is_complete
+from domain.messages import (
+    Assign,
+    Command,
+    FileAsException,
+    RecordFiling,
+    Reopen,
+    RevokeEvidence,
+    Withdraw,
+)
+from domain.model import Frozen, Refusal, Refused
+from domain.policy import Commerce
+from domain.roles import Actor
+from domain.tickets import Ticket, TicketLookup, TicketStatus
+from domain.triage import Route, Triage
+
+
+class Triaged(Frozen):
+    """What triage found, resolved once: a later policy can't move an open claim unseen."""
+
+    triage: Triage
+    commerce: Commerce | None
+    product: str | None
+    deadline: Deadline
+    grace_ends_at: datetime
+    reminders: tuple[Reminder, ...]
+    requirements: tuple[Requirement, ...]
+    credit: CreditState
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an event makes of a claim: the status it becomes, the line on the timeline, the fields it sets."""
+
+    event: Event
+    to: Status
+    text: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+    result: str | None = None
+
+
+def apply(claim: Claim, change: Change, at: datetime, actor: Actor | None = None) -> tuple[Claim, Entry]:
+    """The claim after the change, and its entry on the timeline.
+
+    Raises:
+        Refused: the table doesn't allow it.
+    """
+    refused = refusal(claim, change.event, actor)
+    if refused:
+        raise Refused(refused)
+    if change.to not in TABLE[change.event][claim.status].to:
+        raise Refused(Refusal(rule="table", message=f"{change.event} can't turn {claim.status} into {change.to}."))
+    after = claim.model_copy(
+        update={
+            **change.fields,
+            "version": claim.version + 1,
+            "status": change.to,
+            "status_since": claim.status_since if change.to is claim.status else at,
+        }
+    )
+    entry = Entry(version=after.version, at=at, event=change.event, status=after.status, actor=actor, text=change.text)
+    return after, entry
+
+
+def remember(claim: Claim, update_id: str, request_hash: str, result: str | None) -> Claim:
+    """The claim with the answer to a person's request kept, under the id that the same request will carry again."""
+    answer = Answer(
+        claim_id=claim.id, version=claim.version, status=claim.status, request_hash=request_hash, result=result
+    )
+    return claim.model_copy(update={"answers": claim.answers | {update_id: answer}})
+
+
+def opened(claim: Claim) -> Change:
+    """The claim's first entry."""
+    said = claim.opening
+    return Change(
+        Event.OPENED,
+        Status.TRIAGING,
+        f"Opened: {said.category.replace('_', ' ')} of {said.incident.date}, raised by the {said.raised_by}.",
+    )
+
+
+def triaged(claim: Claim, found: Triaged) -> Change:
+    """The route is known. A person who files as an exception has overruled `not_claimable`."""
+    triage = found.triage
+    if triage.route is Route.NOT_CLAIMABLE and claim.exception_reason is not None:
+        azure = found.commerce is Commerce.AZURE
+        triage = triage.model_copy(update={"route": Route.AZURE_TICKET if azure else Route.SERVICE_REQUEST})
+    fields: dict[str, object] = {
+        "triage": triage,
+        "commerce": found.commerce,
+        "product": found.product,
+        "deadline": found.deadline,
+        "grace_ends_at": found.grace_ends_at,
+        "reminders": found.reminders,
+        "requirements": found.requirements,
+        "credit": found.credit,
+    }
+    text = f"Route {triage.route}: {triage.explanation}"
+    match triage.route:
+        case Route.CANCEL_NOW:
+            return Change(Event.TRIAGED, Status.CANCEL_NOW, text, fields)
+        case Route.REFUNDED_IN_FULL | Route.CREDITED_PRO_RATA:
+            return Change(Event.TRIAGED, Status.AWAITING_CREDIT, text, fields)
+        case Route.NOT_CLAIMABLE:
+            return Change(Event.TRIAGED, Status.NOT_CLAIMABLE, text, fields | {"closing_reason": triage.explanation})
+        case Route.AZURE_TICKET | Route.SERVICE_REQUEST:
+            complete = is_complete(checklist(found.requirements, claim.documents))
+            to = Status.READY_TO_FILE if complete else Status.COLLECTING_EVIDENCE
+            return Change(Event.TRIAGED, to, f"{text} {found.deadline.explanation}", fields)
+
+
+def timed(claim: Claim, timer: Timer) -> Change:
+    """What the passing of an instant does."""
+    match timer.event:
+        case Event.WINDOW_SHUT:
+            return Change(
+                timer.event, Status.TRIAGING, "The cancellation window shut; looking at the subscription again."
+            )
+        case Event.REMINDER_DUE:
+            days = claim.reminders[0].days_before
+            due = claim.deadline.due_on if claim.deadline else None
+            text = f"Reminder: {days} day{'s' if days != 1 else ''} before a published deadline (due on {due})."
+            return Change(timer.event, claim.status, text, {"reminders": claim.reminders[1:]})
+        case Event.DEADLINE_PASSED:
+            text = "The deadline passed. Record a ticket that was created in time, or file as an exception."
+            return Change(timer.event, Status.OVERDUE, text)
+        case Event.TICKET_REFUSED:
+            number = claim.filing.number if claim.filing else ""
+            text = f"Microsoft has not shown ticket {number} for 24 hours: the number is refused. Give the right one."
+            return _refused_ticket(claim, text)
+        case _:
+            text = "Ten working days after the deadline nothing was filed in time."
+            return Change(Event.GRACE_ENDED, Status.EXPIRED, text, {"closing_reason": text})
+
+
+def document_refusal(claim: Claim, document: Document) -> Refusal | None:
+    """A document that is attached already isn't attached twice."""
+    for known in claim.documents:
+        if known.sha256 == document.sha256 and known.kind is document.kind:
+            return Refusal(
+                rule="document_once", field="file", message=f"This {known.kind} is attached already, as {known.id}."
+            )
+    return None
+
+
+def attached(claim: Claim, document: Document) -> Change:
+    """A document counts."""
+    documents = (*claim.documents, document)
+    to = _after_evidence(claim, documents)
+    text = f"Attached {document.kind} ({document.size:,} bytes, {document.media_type})."
+    return Change(Event.ATTACH_EVIDENCE, to, text, {"documents": documents}, result=document.id)
+
+
+def revoked(claim: Claim, command: RevokeEvidence) -> Change:
+    """A document no longer counts.
+
+    Raises:
+        Refused: the claim has no such document.
+    """
+    documents = tuple(document for document in claim.documents if document.id != command.document_id)
+    if documents == claim.documents:
+        raise Refused(
+            Refusal(rule="document_exists", field="document_id", message="This claim has no document with that id.")
+        )
+    to = _after_evidence(claim, documents)
+    text = f"Revoked document {command.document_id}: {command.reason}"
+    return Change(Event.REVOKE_EVIDENCE, to, text, {"documents": documents}, result=command.document_id)
+
+
+def _after_evidence(claim: Claim, documents: tuple[Document, ...]) -> Status:
+    if claim.status not in {Status.COLLECTING_EVIDENCE, Status.READY_TO_FILE}:
+        return claim.status
+    complete = is_complete(checklist(claim.requirements, documents))
+    return Status.READY_TO_FILE if complete else Status.COLLECTING_EVIDENCE
+
+
+def ticket_refusal(claim: Claim, found: TicketLookup) -> Refusal | None:
+    """Why a ticket can't be the filing of this claim: another customer's, or created too late."""
+    if found.other_customer:
+        return Refusal(
+            rule="ticket_customer",
+            field="ticket_number",
+            message="That ticket is of a customer that isn't the claim's. Give the number of this customer's ticket.",
+        )
+    due_at = claim.deadline.due_at if claim.deadline else None
+    if found.ticket and due_at and found.ticket.created_at >= due_at and claim.exception_reason is None:
+        return Refusal(
+            rule="filed_in_time",
+            field="ticket_number",
+            message=f"That ticket was created {found.ticket.created_at:%Y-%m-%d %H:%M} UTC, after the deadline "
+            f"({due_at:%Y-%m-%d %H:%M} UTC). To file late, say file as exception first.",
+        )
+    return None
+
+
+def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime) -> Change:
+    """A person gave a ticket number and Microsoft was asked for it.
+
+    Raises:
+        Refused: another customer's ticket, one created too late, or a correction to a number that isn't visible.
+    """
+    if refused := ticket_refusal(claim, found):
+        raise Refused(refused)
+    number = command.ticket_number
+    earlier = claim.earlier_filings
+    if claim.filing and claim.filing.number != number:
+        earlier = (*earlier, claim.filing.number)
+    filing = Filing(
+        number=number,
+        recorded_at=at,
+        recorded_by=command.actor,
+        give_up_at=at + UNVERIFIED_FOR,
+        ticket=found.ticket,
+    )
+    fields: dict[str, object] = {"filing": filing, "earlier_filings": earlier, "question": None}
+    if found.ticket:
+        text = f"Filed as ticket {number}, created at Microsoft {found.ticket.created_at:%Y-%m-%d %H:%M} UTC."
+        return Change(Event.RECORD_FILING, Status.FILED, text, fields, result=number)
+    if claim.status in {Status.FILED, Status.NEEDS_INFORMATION}:
+        raise Refused(
+            Refusal(
+                rule="ticket_visible",
+                field="ticket_number",
+                message="Microsoft doesn't show that ticket yet. The recorded one stays; try again once it is visible.",
+            )
+        )
+    until = f"{filing.give_up_at:%Y-%m-%d %H:%M} UTC"
+    text = f"Ticket {number} was given; Microsoft doesn't show it yet. It is looked for until {until}."
+    return Change(Event.RECORD_FILING, claim.status, text, fields, result=number)
+
+
+def ticket_seen(claim: Claim, found: TicketLookup, at: datetime) -> Change | None:
+    """Microsoft was asked again for the claim's ticket; None where it says nothing new."""
+    filing, ticket = claim.filing, found.ticket
+    if filing is None or (ticket is None and not found.other_customer):
+        return None
+    if filing.ticket is None:
+        if refused := ticket_refusal(claim, found):
+            return _refused_ticket(claim, refused.message)
+        text = f"Filed: Microsoft now shows ticket {filing.number}."
+        return Change(Event.TICKET_READ, Status.FILED, text, {"filing": filing.model_copy(update={"ticket": ticket})})
+    if (
+        ticket is None
+        or ticket.fingerprint == filing.ticket.fingerprint
+        or claim.status not in TABLE[Event.TICKET_CHANGED]
+    ):
+        return None
+    fields: dict[str, object] = {"filing": filing.model_copy(update={"ticket": ticket})}
+    if claim.status is Status.AWAITING_CREDIT:
+        return Change(Event.TICKET_CHANGED, claim.status, f"The ticket is now {ticket.status}.", fields)
+    if ticket.status is TicketStatus.ATTENTION_NEEDED:
+        due_at = claim.deadline.due_at if claim.deadline else at
+        reminders = tuple(reminder for reminder in claim.reminders if at < reminder.at <= due_at)
+        question = ticket.last_note.text if ticket.last_note else "Microsoft needs attention; see the ticket."
+        fields |= {"question": question, "reminders": reminders}
+        return Change(
+            Event.QUESTION_ASKED, Status.NEEDS_INFORMATION, "Microsoft asks a question on the ticket.", fields
+        )
+    text = (
+        "Microsoft closed the ticket; its decision isn't recorded yet."
+        if ticket.status is TicketStatus.CLOSED
+        else f"The ticket is now {ticket.status}."
+    )
+    return Change(Event.TICKET_CHANGED, Status.FILED, text, fields | {"question": None})
+
+
+def _refused_ticket(claim: Claim, text: str) -> Change:
+    earlier = (*claim.earlier_filings, claim.filing.number) if claim.filing else claim.earlier_filings
+    return Change(Event.TICKET_REFUSED, claim.status, text, {"filing": None, "earlier_filings": earlier})
+
+
+def replied(claim: Claim, ticket: Ticket) -> Change:
+    """The reply is a note on the ticket."""
+    filing = claim.filing.model_copy(update={"ticket": ticket}) if claim.filing else None
+    return Change(
+        Event.REPLY, Status.FILED, "Replied to Microsoft on the ticket.", {"filing": filing, "question": None}
+    )
+
+
+def assigned(claim: Claim, command: Assign) -> Change:
+    """A colleague has the claim."""
+    text = f"Assigned to {command.assignee}." if command.assignee else "Assigned to nobody."
+    return Change(Event.ASSIGN, claim.status, text, {"assignee": command.assignee})
+
+
+def withdrawn(claim: Claim, command: Withdraw) -> Change:
+    """Ended by a person."""
+    text = f"Withdrawn: {command.reason}"
+    return Change(Event.WITHDRAW, Status.WITHDRAWN, text, {"closing_reason": text})
+
+
+def reopened(claim: Claim, command: Reopen) -> Change:
+    """Taken up again: triaged anew, documents kept, the earlier filing and decision left behind on the timeline."""
+    return Change(Event.REOPEN, Status.TRIAGING, f"Reopened: {command.reason}", _taken_up(claim))
+
+
+def excepted(claim: Claim, command: FileAsException) -> Change:
+    """To be filed although no rule grants it."""
+    text = f"To be filed as an exception: {command.reason}"
+    fields: dict[str, object] = {"exception_reason": command.reason}
+    if claim.status is Status.OVERDUE:
+        return Change(Event.FILE_AS_EXCEPTION, Status.OVERDUE, text, fields)
+    return Change(Event.FILE_AS_EXCEPTION, Status.TRIAGING, text, fields | _taken_up(claim))
+
+
+def _taken_up(claim: Claim) -> dict[str, object]:
+    earlier = (*claim.earlier_filings, claim.filing.number) if claim.filing else claim.earlier_filings
+    return {"filing": None, "earlier_filings": earlier, "question": None, "decision": None, "closing_reason": None}
+
+
+def checked_again(claim: Claim, command: Command) -> Change:
+    """A person wants Microsoft asked now."""
+    return Change(Event.CHECK_AGAIN, Status.TRIAGING, "Looking at the subscription again.")

@@ -1,0 +1,184 @@
+"""From Microsoft's decision to the line on the invoice: what each event about money does to a claim.
+
+The workflow calls these, so a change of behaviour here is a change of workflow code: it goes behind `patched`.
+"""
+
+from datetime import datetime
+
+from domain.claims import Allocation, Claim, CreditState, Decision, Event, Outcome, Status
+from domain.credits import Expectation
+from domain.evidence import is_complete
+from domain.lifecycle import Change
+from domain.messages import Dispute, RecordDecision, ReleaseCredit, WriteOff
+from domain.model import Frozen, Refusal, Refused
+from domain.money import Money
+from domain.policy import POLICY
+from domain.triage import BY_CANCELLATION, Route
+
+
+class Matched(Frozen):
+    """What matching the invoice lines with a claim found."""
+
+    allocations: tuple[Allocation, ...]
+    contested_lines: tuple[str, ...] = ()
+    late_since_invoice: str | None = None
+
+
+def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
+    """A person recorded Microsoft's decision.
+
+    Raises:
+        Refused: an amount where there is none to be, none where there must be one, or a part that isn't less than the whole.
+    """
+    asked, amount = claim.opening.amount_asked, command.amount
+    if command.outcome is Outcome.DENIED:
+        if amount is not None:
+            raise Refused(Refusal(rule="denied_amount", field="amount", message="A denial has no amount."))
+        decision = _decision(command, None, at)
+        text = f"Denied: {command.reason}"
+        return Change(
+            Event.RECORD_DECISION, Status.DENIED, text, {"decision": decision, "closing_reason": text, "question": None}
+        )
+    amount = amount or (asked if command.outcome is Outcome.APPROVED else None)
+    if amount is None or amount.amount <= 0:
+        raise Refused(
+            Refusal(
+                rule="approved_amount",
+                field="amount",
+                message="Say how much Microsoft approved, before tax: an amount above zero.",
+            )
+        )
+    if asked and asked.currency != amount.currency:
+        raise Refused(
+            Refusal(
+                rule="currency", field="amount.currency", message=f"The claim is in {asked.currency}; so is its credit."
+            )
+        )
+    if asked and command.outcome is Outcome.APPROVED_IN_PART and amount >= asked:
+        raise Refused(
+            Refusal(
+                rule="part_of_the_whole",
+                field="amount",
+                message=f"Approved in part means less than the {asked} asked; for the whole, record approved.",
+            )
+        )
+    credit = CreditState(
+        expected=(amount.amount,),
+        currency=amount.currency,
+        since=at.date(),
+    )
+    text = f"{command.outcome.replace('_', ' ').capitalize()}: {amount} before tax. {command.reason}"
+    decision = _decision(command, amount, at)
+    return Change(
+        Event.RECORD_DECISION,
+        Status.AWAITING_CREDIT,
+        text,
+        {"decision": decision, "credit": credit, "question": None},
+    )
+
+
+def _decision(command: RecordDecision, amount: Money | None, at: datetime) -> Decision:
+    return Decision(
+        outcome=command.outcome, amount=amount, reason=command.reason, decided_at=at, recorded_by=command.actor
+    )
+
+
+def matched(claim: Claim, found: Matched) -> Change | None:
+    """The invoice lines were looked at; None where that changed nothing."""
+    credit = claim.credit.model_copy(
+        update={
+            "allocations": found.allocations,
+            "contested_lines": found.contested_lines,
+            "late_since_invoice": found.late_since_invoice,
+        }
+    )
+    if credit == claim.credit:
+        return None
+    said = []
+    for allocation in found.allocations:
+        if allocation not in claim.credit.allocations:
+            said.append(
+                f"Credit of {allocation.amount} {allocation.currency} found on invoice {allocation.invoice_id}."
+            )
+    if found.contested_lines and found.contested_lines != claim.credit.contested_lines:
+        said.append(f"Left for a person, another claim could take them too: lines {', '.join(found.contested_lines)}.")
+    if found.late_since_invoice and not claim.credit.late_since_invoice:
+        said.append(f"Late: invoice {found.late_since_invoice} came without the credit.")
+    return _with_credit(Event.CREDIT_MATCHED, claim, credit, " ".join(said) or "No longer contested.")
+
+
+def allocated(claim: Claim, allocation: Allocation) -> Change:
+    """A person gave the claim an invoice line, or an amount of it."""
+    credit = claim.credit.model_copy(update={"allocations": (*claim.credit.allocations, allocation)})
+    text = f"Allocated {allocation.amount} {allocation.currency} of invoice {allocation.invoice_id} by hand."
+    return _with_credit(Event.ALLOCATE_CREDIT, claim, credit, text, allocation.id)
+
+
+def released(claim: Claim, command: ReleaseCredit) -> Change:
+    """An allocation was taken back.
+
+    Raises:
+        Refused: the claim has no such allocation.
+    """
+    left = tuple(item for item in claim.credit.allocations if item.id != command.allocation_id)
+    if left == claim.credit.allocations:
+        raise Refused(
+            Refusal(
+                rule="allocation_exists", field="allocation_id", message="This claim has no allocation with that id."
+            )
+        )
+    text = f"Took allocation {command.allocation_id} back: {command.reason}"
+    credit = claim.credit.model_copy(update={"allocations": left})
+    return Change(Event.RELEASE_CREDIT, claim.status, text, {"credit": credit}, result=command.allocation_id)
+
+
+def _with_credit(event: Event, claim: Claim, credit: CreditState, text: str, result: str | None = None) -> Change:
+    fields: dict[str, object] = {"credit": credit}
+    if not credit.is_settled:
+        return Change(event, Status.AWAITING_CREDIT, text, fields, result)
+    settled = f"Credited: {credit.allocated} {credit.allocations[0].currency} on the invoice."
+    return Change(event, Status.CREDITED, f"{text} {settled}", fields | {"closing_reason": settled}, result)
+
+
+def written_off(claim: Claim, command: WriteOff) -> Change:
+    """The rest is given up: credited with what there is, or withdrawn where there is nothing."""
+    to = Status.CREDITED if claim.credit.allocations else Status.WITHDRAWN
+    text = f"Written off after {claim.credit.allocated} {claim.credit.currency or ''}: {command.reason}".replace(
+        " :", ":"
+    )
+    return Change(Event.WRITE_OFF, to, text, {"closing_reason": text})
+
+
+def disputed(claim: Claim, command: Dispute) -> Change:
+    """Back to Microsoft: on the ticket there is, or by a service request where there was none."""
+    text = f"Disputed: {command.reason}"
+    if claim.filing and claim.filing.ticket:
+        return Change(Event.DISPUTE, Status.FILED, text, {"decision": None})
+    triage = claim.triage
+    if triage and triage.route in BY_CANCELLATION:
+        triage = triage.model_copy(update={"route": Route.SERVICE_REQUEST})
+    to = Status.READY_TO_FILE if is_complete(claim.checklist) else Status.COLLECTING_EVIDENCE
+    return Change(Event.DISPUTE, to, text, {"triage": triage})
+
+
+def expectation(claim: Claim) -> Expectation | None:
+    """The credit that the claim still lacks, for matching; None where none is awaited or its currency isn't known.
+
+    A credit that follows a cancellation and one granted on a ticket stand under different charge types.
+    """
+    credit = claim.credit
+    if claim.status is not Status.AWAITING_CREDIT or credit.currency is None or credit.since is None:
+        return None
+    granted = claim.decision is not None
+    types = POLICY.charge_types.granted_credit if granted else POLICY.charge_types.self_service_cancellation
+    got = credit.allocated
+    return Expectation(
+        customer_id=claim.opening.customer_id,
+        subscription_id=claim.opening.subscription_id,
+        currency=credit.currency,
+        amounts=tuple(amount - got for amount in credit.expected if amount > got),
+        exact=credit.exact - got if credit.exact is not None else None,
+        tolerance=credit.tolerance,
+        charge_types=types.names,
+        since=credit.since,
+    )
