@@ -1,0 +1,200 @@
+"""What an answer of Microsoft's says: its JSON as models, or its refusal as one of our exceptions. No I/O."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Never, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from microsoft.errors import (
+    Ambiguous,
+    Conflict,
+    Forbidden,
+    Malformed,
+    MicrosoftError,
+    NotFound,
+    Rejected,
+    StaleETag,
+    Throttled,
+    Unavailable,
+)
+
+RETRY_AFTER_UNSAID = timedelta(seconds=30)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation as the logs and exceptions name it. Pages of one listing share it, and so its correlation id."""
+
+    operation: str
+    host: str
+    correlation_id: str
+
+    def malformed(self, description: str, status: int | None = None) -> Malformed:
+        return Malformed(
+            self.operation, self.host, status=status, description=description, correlation_id=self.correlation_id
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 2xx answer. `data` is its JSON, None for an empty body; every fraction is a Decimal of the digits given."""
+
+    call: Call
+    status: int
+    data: object
+
+    def read(self, model: type[Model]) -> Model:
+        """The answer as `model`. Raises Malformed, naming the fields that are wrong but never their values."""
+        return read(model, self.data, self.call)
+
+
+def read(model: type[Model], data: object, call: Call) -> Model:
+    """`data`, a piece of the answer to `call`, as `model`. Raises Malformed."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(str(step)[:40] for step in each['loc']) or model.__name__}: {each['type']}"
+            for each in error.errors(include_url=False, include_context=False, include_input=False)[:3]
+        ]
+    # Raised out here, so that the values pydantic's exception carries don't travel along as its context.
+    raise call.malformed(f"not a {model.__name__}: {'; '.join(wrong)}", 200)
+
+
+def parse_json(body: bytes) -> object:
+    """JSON with fractions as Decimal, so that money keeps its text. Raises ValueError."""
+
+    def refuse(constant: str) -> Never:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        data: object = json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=refuse)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    except ArithmeticError:
+        raise ValueError("a number out of range") from None
+    return data
+
+
+def content_type(headers: Mapping[str, str]) -> str:
+    """The answer's media type, as far as it is fit for a message."""
+    kind: str = headers.get("content-type", "")
+    return re.sub(r"[^\w/+.-].*", "", kind)[:60] or "an unnamed type"
+
+
+def failure(
+    call: Call,
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    secrets: list[str],
+    *,
+    write: bool,
+) -> MicrosoftError:
+    """The exception for an answer that isn't a success, keyed on (status, code)."""
+    code, description = explain(body)
+    if not code and not description:
+        description = f"{len(body)} bytes of {content_type(headers)}"
+    code, description = _without(secrets, code), _without(secrets, description)
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        pause = asked_pause(status, headers, body)
+        return Throttled(
+            call.operation,
+            call.host,
+            retry_after=pause if pause is not None else RETRY_AFTER_UNSAID,
+            status=status,
+            code=code,
+            description=description,
+            correlation_id=call.correlation_id,
+        )
+    kind: type[MicrosoftError]
+    match status, code:
+        case 404, _:
+            kind = NotFound
+        case ((401 | 403), _):
+            kind = Forbidden
+        case (400, "2055") | (412, _):
+            kind = StaleETag
+        case 409, _:
+            kind = Conflict
+        case 503, _:
+            kind = Unavailable
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+            kind = Ambiguous if write else Unavailable
+        case _:
+            kind = Rejected
+    return kind(
+        call.operation,
+        call.host,
+        status=status,
+        code=code,
+        description=description,
+        correlation_id=call.correlation_id,
+    )
+
+
+def explain(body: bytes) -> tuple[str, str]:
+    """Microsoft's code and description out of an error body, in any of its shapes; "" for what isn't there.
+
+    `{code, description}` (Partner Center), `{statusCode, message}` (its throttle), `{error: {code, message}}` (ARM,
+    Graph), `{Error: {Code, Message}}` (support), `{error, error_description}` (Entra ID).
+    """
+    try:
+        data = parse_json(body)
+    except ValueError:
+        return "", ""
+    if not isinstance(data, dict):
+        return "", ""
+    fields = {key.lower(): value for key, value in data.items()}
+    inner = fields.get("error")
+    if isinstance(inner, dict):
+        fields = {str(key).lower(): value for key, value in inner.items()}
+        inner = None
+    code = inner if isinstance(inner, str) else fields.get("code")
+    text = next((fields[key] for key in ("error_description", "description", "message") if fields.get(key)), "")
+    return (
+        str(code) if isinstance(code, str | int) else "",
+        text if isinstance(text, str) else "",
+    )
+
+
+def asked_pause(status: int, headers: Mapping[str, str], body: bytes) -> timedelta | None:
+    """How long the host asks us to wait: Retry-After in seconds or as a date, else the throttle body's sentence."""
+    said: str = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,6}", said):
+        return timedelta(seconds=int(said))
+    if said:
+        try:
+            at = parsedate_to_datetime(said)
+        except ValueError:
+            return None
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return max(at - datetime.now(UTC), timedelta())
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        found = re.search(r"try again in (\d{1,6}) second", explain(body)[1], re.IGNORECASE)
+        if found:
+            return timedelta(seconds=int(found[1]))
+    return None
+
+
+def texts(value: object) -> list[str]:
+    """Every text in what we sent that is long enough to be recognised in an answer."""
+    if isinstance(value, Mapping):
+        return [text for each in value.values() for text in texts(each)]
+    return [value] if isinstance(value, str) and len(value) > 7 else []
+
+
+def _without(secrets: list[str], text: str) -> str:
+    """`text` without what we sent, and without anything that looks like a token."""
+    for secret in secrets:
+        text = text.replace(secret, "[withheld]")
+    return re.sub(r"\beyJ[\w-]{8,}(\.[\w-]*)*|(?<=Bearer )\S+", "[withheld]", text)

@@ -1,0 +1,186 @@
+"""Bearer tokens from Entra ID: the Secure Application Model (facts C)."""
+
+import asyncio
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from microsoft.answers import Call
+from microsoft.errors import ConsentExpired, MicrosoftError
+from microsoft.transport import Transport
+
+PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
+
+# Entra ID's codes for "a person must sign in (again)".
+_HUMAN = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
+_WHY = {
+    "AADSTS50173": "it was revoked: the password of the service account changed",
+    "AADSTS50076": "multi-factor authentication is now asked for",
+    "AADSTS50079": "multi-factor authentication is now asked for",
+    "AADSTS53003": "a conditional access policy blocks it",
+    "AADSTS65001": "the application's consent for this API is missing",
+    "AADSTS70008": "it expired",
+    "AADSTS700082": "it lapsed after 90 days without use",
+    "AADSTS700084": "it expired",
+}
+
+
+class _Grant(BaseModel):
+    """The token endpoint's answer. The v1 endpoint gives its numbers as strings."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    access_token: Annotated[SecretStr, Field(min_length=1)]
+    expires_in: Annotated[int, Field(gt=0)] = 3600
+    refresh_token: SecretStr | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    token: SecretStr
+    renew_at: float
+
+
+class Identity:
+    """Who we are at Microsoft: gives bearer tokens by resource, kept until a while before they expire.
+
+    With a `refresh_token_file` as App+User: the service account's refresh token is redeemed, and one that comes
+    back rotated is in the file before the access token that came with it is used. Without it as the application
+    alone, which service requests don't accept. `http` is the transport of the login host; `clock` gives seconds.
+    The file is read at each redemption, so a new consent counts at once and several processes may share the file.
+    """
+
+    def __init__(
+        self,
+        http: Transport,
+        *,
+        tenant: str,
+        client_id: str,
+        client_secret: SecretStr,
+        refresh_token_file: Path | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._http = http
+        self._path = f"/{tenant}/oauth2/token"
+        self._client = {"client_id": client_id}
+        self._client_secret = client_secret
+        self._file = refresh_token_file
+        self._clock = clock
+        self._kept: dict[str, _Kept] = {}
+        # One for all resources: they redeem, and may rotate, the same refresh token.
+        self._lock = asyncio.Lock()
+
+    async def token(self, resource: str, refused: SecretStr | None = None) -> SecretStr:
+        """A bearer token for `resource` (an audience, as `https://api.partnercenter.microsoft.com`).
+
+        `refused` is a token that Microsoft just turned down: another is fetched. Raises ConsentExpired, Forbidden
+        (client id or secret wrong), Unavailable, Throttled, Rejected, Malformed; OSError when the file can't be
+        written.
+        """
+        kept = self._good(resource, refused)
+        if kept is not None:
+            return kept
+        async with self._lock:
+            kept = self._good(resource, refused)
+            if kept is not None:
+                return kept
+            grant = await self._redeem(resource)
+            # Early by a quarter of a short life, else by five minutes: never used while it expires under way.
+            early = min(300.0, grant.expires_in / 4)
+            self._kept[resource] = _Kept(grant.access_token, self._clock() + grant.expires_in - early)
+            return grant.access_token
+
+    def _good(self, resource: str, refused: SecretStr | None) -> SecretStr | None:
+        kept = self._kept.get(resource)
+        if kept is None or kept.token == refused or self._clock() >= kept.renew_at:
+            return None
+        return kept.token
+
+    async def _redeem(self, resource: str) -> _Grant:
+        call = self._http.call("redeem token")
+        if self._file is None:
+            return await self._ask(call, {"grant_type": "client_credentials", "resource": resource})
+        file = self._file
+        used = await asyncio.to_thread(_read, file)
+        if not used:
+            raise self._consent(call, "there is no refresh token", None)
+        try:
+            grant = await self._ask(call, _refresh(used, resource))
+        except ConsentExpired:
+            # Another process, or a person, may have put a newer one there in the meantime.
+            newer = await asyncio.to_thread(_read, file)
+            if not newer or newer == used:
+                raise
+            used = newer
+            grant = await self._ask(call, _refresh(used, resource))
+        rotated = grant.refresh_token.get_secret_value() if grant.refresh_token else ""
+        if rotated and rotated != used:
+            # Shielded: a cancelled activity must not stop a token from reaching the disk.
+            await asyncio.shield(asyncio.to_thread(_store, file, rotated))
+        return grant
+
+    async def _ask(self, call: Call, form: dict[str, str]) -> _Grant:
+        secret = self._client_secret.get_secret_value()
+        try:
+            answer = await self._http.redeem(call, self._path, {**self._client, "client_secret": secret, **form})
+        except MicrosoftError as error:
+            if error.code not in _HUMAN:
+                raise
+            found = re.match(r"AADSTS\d+", error.description)
+            why = f"Entra ID refuses the refresh token ({found[0] if found else error.code})"
+            if found and found[0] in _WHY:
+                why += f": {_WHY[found[0]]}"
+            expired = self._consent(call, why, error)
+        else:
+            return answer.read(_Grant)
+        raise expired
+
+    def _consent(self, call: Call, why: str, error: MicrosoftError | None) -> ConsentExpired:
+        what = "Sign in again as the partner's service account, with MFA, and store the new refresh token"
+        if self._file is None:
+            what = "Have an administrator of the partner tenant consent to the application"
+        return ConsentExpired(
+            call.operation,
+            call.host,
+            status=error.status if error else None,
+            code=error.code if error else "",
+            description=f"{why}. {what}.",
+            correlation_id=call.correlation_id,
+        )
+
+
+def _refresh(token: str, resource: str) -> dict[str, str]:
+    return {"grant_type": "refresh_token", "refresh_token": token, "resource": resource, "scope": "openid"}
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _store(file: Path, token: str) -> None:
+    """The token in the file, whole or not at all, and for the owner's eyes only (mkstemp makes it 0600)."""
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            target.write(token)
+            target.flush()
+            os.fsync(target.fileno())
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,233 @@
+"""HTTP to one host of Microsoft's: time limits, retries, request and correlation ids, and failures as exceptions.
+
+Every client of this package talks through `Transport`; nobody else touches httpx.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Never
+from uuid import uuid4
+
+import httpx
+import structlog
+from pydantic import SecretStr
+
+from microsoft.answers import Answer, Call, asked_pause, content_type, failure, parse_json, texts
+from microsoft.errors import Ambiguous, Unavailable
+
+ATTEMPTS = 3
+LONGEST_ANSWER = 32 * 1024 * 1024
+LONGEST_ERROR = 64 * 1024
+
+# Gives a bearer token; the argument is one that was just refused, so that another is wanted.
+TokenSource = Callable[[SecretStr | None], Awaitable[SecretStr]]
+
+_log = structlog.get_logger(__name__)
+
+# What httpx raises before the first byte of a request is out.
+_NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
+_TOO_LONG = "answer too long"
+
+
+class Transport:
+    """One HTTP client for one host. Close it with `aclose`.
+
+    `timeout` (seconds) bounds each wait for the host, not the whole call. A 429 or 503 asking for at most
+    `longest_pause` seconds is waited out here; a longer one is the caller's (Temporal's) to wait for.
+    `backoff` is the unit in seconds of the pauses between attempts: 1, then 3 of them, as Microsoft's SDK does.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float = 15.0,
+        backoff: float = 0.5,
+        longest_pause: float = 5.0,
+        wire: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        url = httpx.URL(base_url)
+        self.host = url.netloc.decode("ascii")
+        self._backoff = backoff
+        self._longest_pause = longest_pause
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
+            # Connections are dropped before servers do it: a write on one just closed would look ambiguous.
+            limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=3.0),
+            headers={"Accept": "application/json"},
+            follow_redirects=False,
+            # A proxy from the environment is for the internet, not for a simulator on this machine.
+            trust_env=url.host not in ("127.0.0.1", "localhost", "::1"),
+            transport=wire,
+        )
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def call(self, operation: str) -> Call:
+        """A new operation, with its correlation id."""
+        return Call(operation, self.host, str(uuid4()))
+
+    async def get(
+        self,
+        call: Call,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: TokenSource | None = None,
+    ) -> Answer:
+        """Reads `path`. Tried up to ATTEMPTS times on a lost connection, a 5xx, or a 429 that asks for a short pause.
+
+        Raises NotFound, Forbidden, Throttled, Rejected, Unavailable, Malformed; ConsentExpired from `token`.
+        """
+        return await self._send(call, "GET", path, ATTEMPTS, token, headers, params=params)
+
+    async def patch(
+        self, call: Call, path: str, body: Mapping[str, object], *, token: TokenSource | None = None
+    ) -> Answer:
+        """Writes once: a request that was sent is never sent again, unless it was refused for its token (401).
+
+        Raises what `get` raises, Conflict, StaleETag, and Ambiguous when the outcome isn't known: the answer
+        was lost or unreadable, or it was a 5xx other than 503, which says nothing about what was done before it.
+        """
+        return await self._send(call, "PATCH", path, 1, token, None, json=body)
+
+    async def redeem(self, call: Call, path: str, form: Mapping[str, str]) -> Answer:
+        """Posts a form that changes nothing at Microsoft, a token request: retried like `get`."""
+        return await self._send(call, "POST", path, ATTEMPTS, None, None, form=form)
+
+    async def _send(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        attempts: int,
+        token: TokenSource | None,
+        headers: Mapping[str, str] | None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Mapping[str, object] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        repeatable = attempts > 1
+        request_id = str(uuid4())
+        refused: SecretStr | None = None
+        attempt = 0
+        while True:
+            attempt += 1
+            bearer = await token(refused) if token else None
+            request = self._client.build_request(
+                method,
+                path,
+                params=dict(params) if params else None,
+                json=json,
+                data=dict(form) if form else None,
+                headers={
+                    **(headers or {}),
+                    "MS-RequestId": request_id,
+                    "MS-CorrelationId": call.correlation_id,
+                    **({"Authorization": f"Bearer {bearer.get_secret_value()}"} if bearer else {}),
+                },
+            )
+            response, body, lost = await self._exchange(call, request, attempt)
+            # The head of a refusal is an answer even when its body broke off.
+            if response is None or (lost and response.is_success):
+                # Without an answer the same MS-RequestId goes out again: it is how Microsoft knows a repetition.
+                if repeatable and attempt < attempts and lost != _TOO_LONG:
+                    await asyncio.sleep(self._backoff * (2**attempt - 1))
+                    continue
+                _raise_lost(call, lost, sent=response is not None or lost not in _NOT_SENT, write=not repeatable)
+
+            request_id = str(uuid4())
+            status = response.status_code
+            if status < HTTPStatus.MULTIPLE_CHOICES:
+                return _accept(call, response, body, write=not repeatable)
+            if status == HTTPStatus.UNAUTHORIZED and bearer and refused is None:
+                # An expired or revoked token: the one answer that says for certain that nothing was done.
+                refused, attempt = bearer, attempt - 1
+                continue
+            pause = asked_pause(status, response.headers, body)
+            if repeatable and attempt < attempts and (status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500):
+                wait = self._backoff * (2**attempt - 1) if pause is None else pause.total_seconds()
+                if wait <= self._longest_pause:
+                    await asyncio.sleep(wait)
+                    continue
+            secrets = [*texts(json), *texts(form), *([bearer.get_secret_value()] if bearer else [])]
+            raise failure(call, status, body, response.headers, secrets, write=not repeatable)
+
+    async def _exchange(
+        self, call: Call, request: httpx.Request, attempt: int
+    ) -> tuple[httpx.Response | None, bytes, str]:
+        """Sends once. Gives the answer's head (None if none came), its body, and what was lost ("" if nothing)."""
+        started = time.monotonic()
+        response, body, lost = None, b"", ""
+        try:
+            response = await self._client.send(request, stream=True)
+            body, whole = await _body(response)
+            lost = _TOO_LONG if response.is_success and not whole else ""
+        except httpx.HTTPError as error:
+            lost = type(error).__name__
+        finally:
+            if response is not None:
+                await response.aclose()
+        _log.info(
+            "microsoft_call",
+            operation=call.operation,
+            host=call.host,
+            status=response.status_code if response is not None else None,
+            lost=lost or None,
+            attempt=attempt,
+            correlation_id=call.correlation_id,
+            milliseconds=round((time.monotonic() - started) * 1000),
+        )
+        return response, body, lost
+
+
+async def _body(response: httpx.Response) -> tuple[bytes, bool]:
+    """The body up to our limit, and whether that is all of it. An error page of 10 MB is not worth its memory."""
+    limit = LONGEST_ANSWER if response.is_success else LONGEST_ERROR
+    chunks, length = [], 0
+    async for chunk in response.aiter_bytes():
+        chunks.append(chunk)
+        length += len(chunk)
+        if length > limit:
+            return b"".join(chunks)[:limit], False
+    return b"".join(chunks), True
+
+
+def _raise_lost(call: Call, lost: str, *, sent: bool, write: bool) -> Never:
+    if lost == _TOO_LONG and not write:
+        raise call.malformed(f"longer than {LONGEST_ANSWER} bytes")
+    if write and sent:
+        raise Ambiguous(
+            call.operation,
+            call.host,
+            description=f"the request was sent and its answer lost ({lost})",
+            correlation_id=call.correlation_id,
+        )
+    raise Unavailable(call.operation, call.host, description=f"no answer ({lost})", correlation_id=call.correlation_id)
+
+
+def _accept(call: Call, response: httpx.Response, body: bytes, *, write: bool) -> Answer:
+    if not body.strip():
+        return Answer(call, response.status_code, None)
+    try:
+        return Answer(call, response.status_code, parse_json(body))
+    except ValueError as error:
+        reason = "not JSON" if isinstance(error, json.JSONDecodeError) else "not readable as JSON"
+    description = f"{reason}: {len(body)} bytes of {content_type(response.headers)}"
+    if write:
+        # Whatever answered, a proxy perhaps, it doesn't tell us that Microsoft did it.
+        raise Ambiguous(
+            call.operation,
+            call.host,
+            status=response.status_code,
+            description=description,
+            correlation_id=call.correlation_id,
+        )
+    raise call.malformed(description, response.status_code)
