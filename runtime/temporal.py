@@ -94,7 +94,6 @@ def worker_runtime(settings: Settings) -> Runtime:
                         logging.getLogger("temporalio.core"),
                         append_target_to_name=False,
                         prepend_target_on_message=False,
-                        append_log_fields_to_message=False,
                     ),
                 ),
                 metrics=PrometheusConfig(
