@@ -1,0 +1,33 @@
+"""`python -m simulator --host 127.0.0.1 --port 8481 --state FILE`; the rest by environment, see
+`Config.from_environment`.
+"""
+
+import argparse
+import os
+from dataclasses import replace
+
+import uvicorn
+
+from simulator.app import create_app
+from simulator.state import Config
+
+
+def main() -> None:
+    """Serves the simulated cloud until it is told to stop."""
+    parser = argparse.ArgumentParser(
+        prog="simulator", description="A simulated Microsoft cloud: Entra ID and Partner Center."
+    )
+    parser.add_argument("--host", default=os.environ.get("SIMULATOR_HOST", "127.0.0.1"))
+    parser.add_argument("--port", type=int, default=int(os.environ.get("SIMULATOR_PORT", "8481")))
+    parser.add_argument("--state", help="the SQLite file to remember in (default: SIMULATOR_STATE, else memory only)")
+    options = parser.parse_args()
+    config = Config.from_environment()
+    if options.state:
+        config = replace(config, state=options.state)
+    if config.base_url is None:
+        config = replace(config, base_url=f"http://{options.host}:{options.port}")
+    uvicorn.run(create_app(config), host=options.host, port=options.port, log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

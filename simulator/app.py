@@ -1,0 +1,96 @@
+"""Puts the simulated cloud together."""
+
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exception_handlers import http_exception_handler
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from simulator import billing, entra, partner_center, service_requests, side_door
+from simulator.faults import Faults, Trouble
+from simulator.gate import Gate
+from simulator.seed import seed
+from simulator.state import Cloud, Config
+from simulator.tokens import Signer
+from simulator.wire import PartnerCenterError, instant
+
+
+class Marked:
+    """ASGI middleware: the headers by which Microsoft traces a call to Partner Center."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        given = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name in ("MS-RequestId", "MS-CorrelationId"):
+                    headers[name] = given.get(name.lower()) or str(uuid.uuid4())
+                headers["MS-CV"] = uuid.uuid4().hex[:16] + ".0"
+                headers["MS-ServerId"] = "030011719"
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
+def create_app(config: Config) -> FastAPI:
+    """The simulated cloud as one ASGI app. Seeds its state when that is new.
+
+    Raises `sqlite3.Error` when the state file can't be used.
+    """
+    cloud = Cloud(config)
+    seed(cloud)
+    signer = Signer(cloud)
+    gate = Gate(cloud, signer)
+    faults, calls = Faults(), Counter[str]()
+
+    @asynccontextmanager
+    async def closing(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        cloud.store.close()
+
+    app = FastAPI(
+        title="A simulated Microsoft cloud",
+        version="1",
+        summary="Entra ID and Partner Center, for tests and a demo; the side door plays the humans and Microsoft.",
+        lifespan=closing,
+        openapi_url="/_simulator/openapi.json",
+        docs_url="/_simulator/docs",
+        redoc_url=None,
+    )
+    app.add_middleware(Marked)
+    app.add_middleware(Trouble, faults=faults, calls=calls)
+    app.include_router(side_door.router(cloud, faults, calls))
+    app.include_router(service_requests.router(cloud, gate))
+    app.include_router(partner_center.router(cloud, gate))
+    app.include_router(billing.router(cloud, gate))
+    app.include_router(entra.router(entra.Entra(cloud, signer)))
+
+    @app.exception_handler(PartnerCenterError)
+    async def in_microsofts_shape(_: Request, error: PartnerCenterError) -> Response:
+        return error.response()
+
+    @app.exception_handler(entra.EntraError)
+    async def in_entras_shape(_: Request, error: entra.EntraError) -> Response:
+        return error.response(instant(cloud.now(), zone="Z").replace("T", " "))
+
+    @app.exception_handler(HTTPException)
+    async def no_such_path(request: Request, error: HTTPException) -> Response:
+        if not request.url.path.startswith("/v1/"):
+            return await http_exception_handler(request, error)
+        answer = PartnerCenterError(error.status_code, str(error.status_code), str(error.detail)).response()
+        answer.headers.update(error.headers or {})
+        return answer
+
+    return app
