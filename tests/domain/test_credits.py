@@ -242,6 +242,17 @@ def test_a_claim_that_knows_no_amount_is_a_candidate_and_takes_nothing() -> None
     assert [(left.line_id, left.claim_ids) for left in assignment.candidates] == [("D100-1", ("claim-1",))]
 
 
+def test_only_what_is_left_of_a_line_is_given() -> None:
+    shared = line("50.00", allocated="8.66")
+    (allocation,) = assign([shared], {"claim-1": expects("41.34")}).allocations
+    assert allocation.amount == Decimal("41.34")
+
+
+@pytest.mark.parametrize("nothing_left", [line("41.34", allocated="41.34"), line("-41.34")])
+def test_a_line_with_no_credit_left_is_nobodys_candidate(nothing_left: CreditLine) -> None:
+    assert not assign([nothing_left], {"claim-1": expects()}).candidates
+
+
 def test_a_claim_that_knows_no_amount_still_contests_a_line() -> None:
     assignment = assign([line()], {"claim-1": expects(), "claim-2": expects("41.34")})
     assert not assignment.allocations
