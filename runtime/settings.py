@@ -110,6 +110,9 @@ class Settings(BaseSettings):
         default_factory=lambda data: f"http://127.0.0.1:{data['temporal_ui_port']}",
         description="The Temporal UI that links to runs point at.",
     )
+    temporal_retention_days: Annotated[int, Field(ge=1)] = Field(
+        30, description="Days a Temporal server of one's own keeps closed runs (`python -m runtime.namespace` sets it)."
+    )
     task_queue: Annotated[str, Field(min_length=1)] = Field(
         "claimdesk", description="Temporal task queue that the worker polls."
     )
