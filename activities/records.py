@@ -1,0 +1,30 @@
+"""Writing a claim's transition into the records."""
+
+from temporalio import activity
+
+from domain.claims import Claim, Entry
+from domain.model import Frozen
+from records.claims import ClaimRecords
+
+
+class RecordClaim(Frozen):
+    """A claim after a transition, and the entry of the timeline that tells of it."""
+
+    claim: Claim
+    entry: Entry
+
+
+class ClaimRecording:
+    """Writes what must outlive the workflow."""
+
+    def __init__(self, claim_records: ClaimRecords) -> None:
+        self._records = claim_records
+
+    @activity.defn(name="record_claim")
+    async def record_claim(self, wanted: RecordClaim) -> None:
+        """Keeps the claim (newer version wins) and its entry, in one transaction. Safe to run twice.
+
+        Raises ApplicationError `duplicate_claim`, final, where another open claim is about the same thing; its detail
+        is `{"claim_id": …}`.
+        """
+        raise NotImplementedError
