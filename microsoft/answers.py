@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -50,7 +50,7 @@ class Answer:
 
     call: Call
     status: int
-    data: object
+    data: object = field(repr=False)
 
     def read(self, model: type[Model]) -> Model:
         """The answer as `model`. Raises Malformed, naming the fields that are wrong but never their values."""
@@ -126,8 +126,6 @@ def failure(
             kind = StaleETag
         case 409, _:
             kind = Conflict
-        case 503, _:
-            kind = Unavailable
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             kind = Ambiguous if write else Unavailable
         case _:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AliasChoices, Field, model_validator
 
 from microsoft.answers import Call, read
-from microsoft.fields import Id, Instant, Items, MaybeInstant, MaybeNumber, Number, Raw, Resource, Text, Word
+from microsoft.fields import Id, Instant, Items, MaybeInstant, MaybeNumber, Number, Raw, Resource, Text, Word, in_path
 from microsoft.identity import PARTNER_CENTER, Identity
 from microsoft.paging import by_offset, by_seek
 from microsoft.transport import Transport
@@ -33,8 +33,8 @@ class LineLink(Resource):
 
 
 class Invoice(Resource):
-    """An invoice or a note to one. `total` is in `currency`; `document_type` is `invoice`, `void_note`,
-    `adjustment_note` (a credit note) or whatever Microsoft says.
+    """An invoice or a note to one. `id` is as Microsoft prints it; `total` is in `currency`; `document_type` is
+    `invoice`, `void_note`, `adjustment_note` (a credit note) or whatever Microsoft says.
 
     `version` changes when anything Microsoft says of the invoice does, payments apart: its lines are read again then.
     """
@@ -64,7 +64,13 @@ def _invoice_type(said: object, invoice: Invoice) -> Literal["recurring", "one_t
         return "one_time" if word == "onetime" else "recurring"
     if providers:
         return "one_time" if "onetime" in providers else "recurring"
-    return {"G": "one_time", "D": "recurring"}.get(invoice.id[:1].upper(), "unknown")  # type: ignore[return-value]
+    match invoice.id[:1].upper():
+        case "G":
+            return "one_time"
+        case "D":
+            return "recurring"
+        case _:
+            return "unknown"
 
 
 class LineItem(Resource):
@@ -137,7 +143,7 @@ class Billing:
         for provider in _providers(invoice):
             pages = by_seek if provider == "onetime" else by_offset
             params = {"provider": provider, "invoicelineitemtype": "billinglineitems"}
-            path = f"/v1/invoices/{invoice.id}/lineitems"
+            path = f"/v1/invoices/{in_path(invoice.id)}/lineitems"
             async for items in pages(self._http, call, path, self._token, page_size, params):
                 yield [_line(item, invoice, provider, alike, call) for item in items]
 

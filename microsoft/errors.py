@@ -91,11 +91,12 @@ class Rejected(MicrosoftError):
 
 
 class Unavailable(MicrosoftError):
-    """No use of the service was had now (no connection, a 5xx): nothing was written, so it may be asked again."""
+    """The service can't be used now: no connection, or a 5xx to a read. Nothing was changed; ask again later."""
 
 
 class Ambiguous(MicrosoftError):
-    """A write was sent and its outcome isn't known. Look at what is true at Microsoft before sending it again."""
+    """A write was sent and its outcome isn't known: the answer was lost, unreadable, or a 5xx. Look at what is true at
+    Microsoft before sending it again."""
 
 
 class Malformed(MicrosoftError):

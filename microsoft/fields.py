@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, TypeVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -102,6 +103,13 @@ Text = Annotated[str, BeforeValidator(_text)]
 Item = TypeVar("Item")
 Items = Annotated[tuple[Item, ...], BeforeValidator(_items)]
 Raw = dict[str, object]
+
+
+def in_path(value: str) -> str:
+    """A person typed this id: nothing in it may lead to another path. Raises ValueError when it is empty or dots."""
+    if not value.strip(". "):
+        raise ValueError("an id is needed")
+    return quote(value.strip(), safe="")
 
 
 class _Header(Resource):

@@ -123,7 +123,7 @@ class Identity:
         rotated = grant.refresh_token.get_secret_value() if grant.refresh_token else ""
         if rotated and rotated != used:
             # Shielded: a cancelled activity must not stop a token from reaching the disk.
-            await asyncio.shield(asyncio.to_thread(_store, file, rotated))
+            await asyncio.shield(asyncio.to_thread(_store, file, rotated, used))
         return grant
 
     async def _ask(self, call: Call, form: dict[str, str]) -> _Grant:
@@ -167,8 +167,13 @@ def _read(file: Path) -> str:
         return ""
 
 
-def _store(file: Path, token: str) -> None:
-    """The token in the file, whole or not at all, and for the owner's eyes only (mkstemp makes it 0600)."""
+def _store(file: Path, token: str, used: str) -> None:
+    """The token in the file, whole or not at all, and for the owner's eyes only (mkstemp makes it 0600).
+
+    Unless a person or another process replaced `used` in the meantime: theirs is the newer consent.
+    """
+    if _read(file) != used:
+        return
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as target:

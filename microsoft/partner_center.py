@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
 
 from microsoft.answers import read
-from microsoft.fields import Id, Instant, Items, MaybeInstant, Page, Resource, Text, Word, instant
+from microsoft.fields import Id, Instant, Items, MaybeInstant, Page, Resource, Text, Word, in_path, instant
 from microsoft.identity import PARTNER_CENTER, Identity
 from microsoft.paging import by_offset
 from microsoft.transport import Transport
@@ -36,11 +35,11 @@ class Customer(Resource):
 
 
 class RefundOption(Resource):
-    """Until `expires_at` a cancellation is refunded as `type` says (`full`, `partial`)."""
+    """Until `expires_at` a cancellation is refunded as `type` says (`full`, `partial`). None: no end is given."""
 
     type: Word = ""
     # The resource table calls it expiresAfter, every sample and the SDK expiresAt.
-    expires_at: Annotated[Instant, Field(validation_alias=AliasChoices("expiresAt", "expiresAfter"))]
+    expires_at: Annotated[MaybeInstant, Field(validation_alias=AliasChoices("expiresAt", "expiresAfter"))] = None
 
 
 class RefundableSeats(Resource):
@@ -58,21 +57,20 @@ class RefundableQuantity(Resource):
 
 
 def _dated(options: object) -> object:
-    """Refund options with a date. One without (a catalogue's duration, nothing) promises no refund we could rely on."""
+    """Refund options whose end can be read. The catalogue's end is a duration (`P1D`): of what, a subscription
+    doesn't say, and no refund may rest on it."""
 
-    def has_date(option: object) -> bool:
+    def readable(option: object) -> bool:
         if not isinstance(option, dict):
             return True
         try:
-            return (
-                instant(option.get("expires_at") or option.get("expiresAt") or option.get("expiresAfter")) is not None
-            )
+            for name in ("expires_at", "expiresAt", "expiresAfter"):
+                instant(option.get(name))
         except ValueError:
             return False
+        return True
 
-    if not isinstance(options, list | tuple):
-        return options
-    return [option for option in options if has_date(option)]
+    return [option for option in options if readable(option)] if isinstance(options, list) else options
 
 
 class Subscription(Resource):
@@ -138,7 +136,7 @@ _SEVERITIES = ("unknown", "critical", "moderate", "minimal")
 
 
 def _named(value: object, names: tuple[str, ...]) -> str:
-    said = str(value).strip().lower()
+    said = "" if value is None else str(value).strip().lower()
     if said.isdecimal() and int(said) < len(names):
         return names[int(said)]
     said = said.replace("_", "").replace(" ", "")
@@ -186,19 +184,19 @@ class PartnerCenter:
     async def customer(self, customer_id: str) -> Customer:
         """The customer by its tenant id. Raises NotFound if it isn't one of ours."""
         call = self._http.call("read customer")
-        answer = await self._http.get(call, f"/v1/customers/{_in_path(customer_id)}", token=self._token)
+        answer = await self._http.get(call, f"/v1/customers/{in_path(customer_id)}", token=self._token)
         return answer.read(Customer)
 
     async def subscription(self, customer_id: str, subscription_id: str) -> Subscription:
         """One subscription, fresh: never keep its etag or its windows for later. Raises NotFound."""
         call = self._http.call("read subscription")
-        path = f"/v1/customers/{_in_path(customer_id)}/subscriptions/{_in_path(subscription_id)}"
+        path = f"/v1/customers/{in_path(customer_id)}/subscriptions/{in_path(subscription_id)}"
         return (await self._http.get(call, path, token=self._token)).read(Subscription)
 
     async def subscriptions(self, customer_id: str) -> list[Subscription]:
         """All of a customer's subscriptions; Partner Center gives them in one page. Raises NotFound."""
         call = self._http.call("list subscriptions")
-        answer = await self._http.get(call, f"/v1/customers/{_in_path(customer_id)}/subscriptions", token=self._token)
+        answer = await self._http.get(call, f"/v1/customers/{in_path(customer_id)}/subscriptions", token=self._token)
         return [read(Subscription, item, call) for item in answer.read(Page).items]
 
     async def service_requests(self, page_size: int = 500) -> AsyncIterator[list[ServiceRequest]]:
@@ -211,7 +209,7 @@ class PartnerCenter:
     async def service_request(self, service_request_id: str) -> ServiceRequest:
         """One service request with its notes. Raises NotFound, also for one just opened that can't be seen yet."""
         call = self._http.call("read service request")
-        path = f"/v1/servicerequests/{_in_path(service_request_id)}"
+        path = f"/v1/servicerequests/{in_path(service_request_id)}"
         return (await self._http.get(call, path, token=self._token)).read(ServiceRequest)
 
     async def add_note(self, service_request_id: str, text: str) -> None:
@@ -225,12 +223,5 @@ class PartnerCenter:
     async def _patch(self, operation: str, service_request_id: str, change: dict[str, object]) -> None:
         # "unknown" and "none" leave severity and status as they are.
         body = {"Id": service_request_id, "Severity": "unknown", **change}
-        path = f"/v1/servicerequests/{_in_path(service_request_id)}"
+        path = f"/v1/servicerequests/{in_path(service_request_id)}"
         await self._http.patch(self._http.call(operation), path, body, token=self._token)
-
-
-def _in_path(value: str) -> str:
-    """A person typed this id: nothing in it may lead to another path. Raises ValueError when it is empty or dots."""
-    if not value.strip(". "):
-        raise ValueError("an id is needed")
-    return quote(value.strip(), safe="")

@@ -93,7 +93,7 @@ class Transport:
         """Writes once: a request that was sent is never sent again, unless it was refused for its token (401).
 
         Raises what `get` raises, Conflict, StaleETag, and Ambiguous when the outcome isn't known: the answer
-        was lost or unreadable, or it was a 5xx other than 503, which says nothing about what was done before it.
+        was lost or unreadable, or it was a 5xx, which says nothing about what was done before it.
         """
         return await self._send(call, "PATCH", path, 1, token, None, json=body)
 
@@ -152,7 +152,7 @@ class Transport:
                 refused, attempt = bearer, attempt - 1
                 continue
             pause = asked_pause(status, response.headers, body)
-            if repeatable and attempt < attempts and (status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500):
+            if repeatable and attempt < attempts and (status >= 500 or (status == 429 and pause is not None)):
                 wait = self._backoff * (2**attempt - 1) if pause is None else pause.total_seconds()
                 if wait <= self._longest_pause:
                     await asyncio.sleep(wait)

@@ -1,0 +1,87 @@
+"""Microsoft as a script of answers, as a raw socket, and (by its side door) as the simulator."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from pydantic import SecretStr
+
+from microsoft.transport import Transport
+
+Reply = httpx.Response | Exception
+HOST = "https://api.partnercenter.example"
+
+
+@dataclass
+class Script:
+    """Microsoft answering with these, in this order, and what it was asked."""
+
+    replies: list[Reply]
+    requests: list[httpx.Request] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def sent(self, header: str) -> list[str]:
+        return [request.headers[header] for request in self.requests]
+
+    def transport(self, **settings: float) -> Transport:
+        return Transport(HOST, wire=httpx.MockTransport(self), **{"backoff": 0.0, **settings})
+
+
+async def fixed_token(refused: SecretStr | None) -> SecretStr:
+    return SecretStr("eyJhbGciOi.another-bearer" if refused else "eyJhbGciOi.some-bearer")
+
+
+@asynccontextmanager
+async def raw_server(
+    answer: Callable[[bytes, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that reads one request and lets `answer` do as it likes with the connection. Gives URL and requests."""
+    requests: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        requests.append(request)
+        await answer(request, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield f"http://127.0.0.1:{port}", requests
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """The simulated cloud, its side door, and the ids that its seed gave things."""
+
+    url: str
+    door: httpx.Client
+    seed: dict[str, str]
+
+    def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
+        answer = self.door.post(path, json=body)
+        assert answer.is_success, answer.text
+        found: dict[str, object] = answer.json()
+        return found
+
+    def calls(self) -> int:
+        """Calls to Partner Center since the last time this was asked."""
+        count: int = self.door.get("/calls").json()["partner_center"]
+        self.door.delete("/calls")
+        return count
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
