@@ -14,7 +14,7 @@ from domain.model import Frozen, Refusal
 from domain.money import Amount, Currency, Money
 from domain.policy import Category, Commerce
 from domain.roles import PERMISSIONS, Action, Actor, Role, acting_role
-from domain.tickets import Ticket
+from domain.tickets import Ticket, TicketNote
 from domain.triage import Route, Triage
 
 UNVERIFIED_FOR = timedelta(hours=24)
@@ -188,6 +188,8 @@ class CreditState(Frozen):
     currency: Currency | None = None
     since: date | None = None
     allocations: tuple[Allocation, ...] = ()
+    released_lines: tuple[str, ...] = ()
+    """Lines that a person took back; matching doesn't give them to the claim again."""
     contested_lines: tuple[str, ...] = ()
     late_since_invoice: str | None = None
 
@@ -255,6 +257,9 @@ class Claim(Frozen):
     earlier_filings: tuple[str, ...] = ()
     """Ticket numbers that were corrected, refused or left behind by a reopening."""
     question: str | None = None
+    answered: TicketNote | None = None
+    """The note whose question was answered last; Microsoft may show it for a while after."""
+    last_reply: str | None = None
     decision: Decision | None = None
     credit: CreditState = CreditState()
     closing_reason: str | None = None

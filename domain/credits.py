@@ -153,6 +153,8 @@ class Expectation(Frozen):
     charge_types: frozenset[str]
     reason_codes: frozenset[str] = frozenset()
     """Where not empty, a line that gives a reason must give one of these."""
+    excluded_lines: frozenset[str] = frozenset()
+    """Lines that a person took back from this claim."""
     since: date
     """The first invoice date that can carry the credit: the day of the suspension or of the decision."""
 
@@ -207,6 +209,7 @@ def matches(expectation: Expectation, line: CreditLine) -> bool:
     """
     return (
         line.left > 0
+        and line.id not in expectation.excluded_lines
         and line.invoice_date >= expectation.since
         and line.currency == expectation.currency
         and line.customer_id.lower() == expectation.customer_id.lower()

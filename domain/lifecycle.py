@@ -28,6 +28,7 @@ from domain.messages import (
     FileAsException,
     RecordFiling,
     Reopen,
+    Reply,
     RevokeEvidence,
     Withdraw,
 )
@@ -272,10 +273,12 @@ def ticket_seen(claim: Claim, found: TicketLookup, at: datetime) -> Change | Non
     fields: dict[str, object] = {"filing": filing.model_copy(update={"ticket": ticket})}
     if claim.status is Status.AWAITING_CREDIT:
         return Change(Event.TICKET_CHANGED, claim.status, f"The ticket is now {ticket.status}.", fields)
-    if ticket.status is TicketStatus.ATTENTION_NEEDED:
+    note = ticket.last_note
+    is_answered = note is not None and (note == claim.answered or note.text == claim.last_reply)
+    if ticket.status is TicketStatus.ATTENTION_NEEDED and not is_answered:
         due_at = claim.deadline.due_at if claim.deadline else at
         reminders = tuple(reminder for reminder in claim.reminders if at < reminder.at <= due_at)
-        question = ticket.last_note.text if ticket.last_note else "Microsoft needs attention; see the ticket."
+        question = note.text if note else "Microsoft needs attention; see the ticket."
         fields |= {"question": question, "reminders": reminders}
         return Change(
             Event.QUESTION_ASKED, Status.NEEDS_INFORMATION, "Microsoft asks a question on the ticket.", fields
@@ -293,12 +296,17 @@ def _refused_ticket(claim: Claim, text: str) -> Change:
     return Change(Event.TICKET_REFUSED, claim.status, text, {"filing": None, "earlier_filings": earlier})
 
 
-def replied(claim: Claim, ticket: Ticket) -> Change:
-    """The reply is a note on the ticket."""
-    filing = claim.filing.model_copy(update={"ticket": ticket}) if claim.filing else None
-    return Change(
-        Event.REPLY, Status.FILED, "Replied to Microsoft on the ticket.", {"filing": filing, "question": None}
-    )
+def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
+    """The reply is a note on the ticket. The question is kept as answered: Microsoft shows it a while longer."""
+    if claim.filing is None or claim.filing.ticket is None:
+        raise Refused(Refusal(rule="ticket_exists", message="There is no ticket to reply on."))
+    fields: dict[str, object] = {
+        "filing": claim.filing.model_copy(update={"ticket": ticket}),
+        "question": None,
+        "answered": claim.filing.ticket.last_note,
+        "last_reply": command.text,
+    }
+    return Change(Event.REPLY, Status.FILED, "Replied to Microsoft on the ticket.", fields)
 
 
 def assigned(claim: Claim, command: Assign) -> Change:

@@ -28,7 +28,7 @@ def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
     """A person recorded Microsoft's decision.
 
     Raises:
-        Refused: an amount where there is none to be, none where there must be one, or a part that isn't less than the whole.
+        Refused: an amount too many, one missing, one in another currency, or a part that isn't less than the whole.
     """
     asked, amount = claim.opening.amount_asked, command.amount
     if command.outcome is Outcome.DENIED:
@@ -104,7 +104,8 @@ def matched(claim: Claim, found: Matched) -> Change | None:
         said.append(f"Left for a person, another claim could take them too: lines {', '.join(found.contested_lines)}.")
     if found.late_since_invoice and not claim.credit.late_since_invoice:
         said.append(f"Late: invoice {found.late_since_invoice} came without the credit.")
-    return _with_credit(Event.CREDIT_MATCHED, claim, credit, " ".join(said) or "No longer contested.")
+    text = " ".join(said) or "The invoice lines that fit this claim changed."
+    return _with_credit(Event.CREDIT_MATCHED, claim, credit, text)
 
 
 def allocated(claim: Claim, allocation: Allocation) -> Change:
@@ -120,15 +121,17 @@ def released(claim: Claim, command: ReleaseCredit) -> Change:
     Raises:
         Refused: the claim has no such allocation.
     """
-    left = tuple(item for item in claim.credit.allocations if item.id != command.allocation_id)
-    if left == claim.credit.allocations:
+    taken = [item for item in claim.credit.allocations if item.id == command.allocation_id]
+    if not taken:
         raise Refused(
             Refusal(
                 rule="allocation_exists", field="allocation_id", message="This claim has no allocation with that id."
             )
         )
     text = f"Took allocation {command.allocation_id} back: {command.reason}"
-    credit = claim.credit.model_copy(update={"allocations": left})
+    left = tuple(item for item in claim.credit.allocations if item not in taken)
+    lines = (*claim.credit.released_lines, taken[0].line_id)
+    credit = claim.credit.model_copy(update={"allocations": left, "released_lines": lines})
     return Change(Event.RELEASE_CREDIT, claim.status, text, {"credit": credit}, result=command.allocation_id)
 
 
@@ -181,4 +184,5 @@ def expectation(claim: Claim) -> Expectation | None:
         tolerance=credit.tolerance,
         charge_types=types.names,
         since=credit.since,
+        excluded_lines=frozenset(credit.released_lines),
     )

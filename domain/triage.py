@@ -124,7 +124,8 @@ def _triage_purchase(
         return Triage(
             route=Route.REFUNDED_IN_FULL,
             rule="legacy_within_30_days",
-            explanation=f"Bought {purchased_on}, stopped {stopped_on}: {POLICY.legacy_full_refund_days} days at most, so it is "
+            explanation=f"Bought {purchased_on}, stopped {stopped_on}: "
+            f"{POLICY.legacy_full_refund_days} days at most, so it is "
             "refunded at 100 % with no service request. Expect it on the invoice after the suspension.",
             source="S0 credit-requests-and-refunds",
         )
@@ -140,7 +141,8 @@ def _triage_purchase(
         return Triage(
             route=Route.CREDITED_PRO_RATA,
             rule="legacy_months_2_to_12",
-            explanation=f"Bought {purchased_on}, stopped {stopped_on}: over {POLICY.legacy_full_refund_days} days, so it "
+            explanation=f"Bought {purchased_on}, stopped {stopped_on}: "
+            f"over {POLICY.legacy_full_refund_days} days, so it "
             "is credited pro rata with no service request. Expect it on the invoice after the suspension.",
             source="S0 credit-requests-and-refunds",
         )

@@ -1,0 +1,1 @@
+"""Orchestration: deterministic, one file a workflow."""
