@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         86400, description="Seconds between two sweeps of documents no claim refers to."
     )
     ticket_page_size: Annotated[int, Field(ge=1, le=1000)] = Field(
-        500, description="Service requests read in one call to Partner Center."
+        200, description="Service requests read in one call to Partner Center."
     )
     invoice_page_size: Annotated[int, Field(ge=1, le=2000)] = Field(
         2000, description="Invoice lines read in one call; Partner Center gives at most 2000."
