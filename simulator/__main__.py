@@ -24,9 +24,17 @@ def main() -> None:
     config = Config.from_environment()
     if options.state:
         config = replace(config, state=options.state)
-    if config.base_url is None:
+    if config.base_url is None and options.host != "0.0.0.0":  # noqa: S104 - nobody can call back on that one
         config = replace(config, base_url=f"http://{options.host}:{options.port}")
-    uvicorn.run(create_app(config), host=options.host, port=options.port, log_level="warning", access_log=False)
+    app = create_app(config)
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+    )
 
 
 if __name__ == "__main__":

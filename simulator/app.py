@@ -30,7 +30,7 @@ class Marked:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self._app(scope, receive, send)
             return
-        given = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        given = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":

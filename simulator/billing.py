@@ -208,7 +208,7 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
         gate.check(request)
         play_due_steps(cloud)
         size, offset = min(page_number(request, "size", 200, 1), LARGEST_PAGE), page_number(request, "offset", 0)
-        everything = cloud.store.list(Invoice, now=cloud.now())
+        everything = cloud.store.listed(Invoice, now=cloud.now())
         page = everything[offset : offset + size]
         links: dict[str, object] = {"self": link(f"/invoices?size={size}&offset={offset}")}
         if offset + size < len(everything):
@@ -221,7 +221,7 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
         gate.check(request, user=True)
         play_due_steps(cloud)
         invoice = found_invoice(cloud, invoice_id)
-        everything = cloud.store.list(Invoice, now=cloud.now())
+        everything = cloud.store.listed(Invoice, now=cloud.now())
         return reply(invoice_wire(invoice, [other for other in everything if other.amends_of == invoice.id]))
 
     def lines(request: Request, invoice_id: str, provider: str, kind: str) -> Response:
@@ -239,7 +239,7 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
         found = (
             []
             if empty
-            else cloud.store.list(InvoiceLine, parent=invoice.id, now=cloud.now(), limit=size, offset=offset)
+            else cloud.store.listed(InvoiceLine, parent=invoice.id, now=cloud.now(), limit=size, offset=offset)
         )
         path = f"/invoices/{PREFIX[invoice.billing_provider]}-{invoice.id}/lineitems?provider={provider}"
         links: dict[str, object] = {"self": link(f"{path}&invoicelineitemtype={kind}&size={size}")}

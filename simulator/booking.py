@@ -83,14 +83,13 @@ def new_invoice(
     currency: str,
     charges: Sequence[Charge],
     at: datetime,
-    date: datetime | None = None,
 ) -> Invoice:
-    """Books an invoice of these charges, dated `date` or else `at`."""
+    """Books an invoice of these charges, dated `at`."""
     total = sum((charge.amount + charge.tax for charge in charges), Decimal(0))
     invoice = Invoice(
         id=next_invoice_id(cloud, provider),
         billing_provider=provider,
-        invoice_date=date or at,
+        invoice_date=at,
         currency=currency,
         total_charges=total,
     )

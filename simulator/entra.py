@@ -205,7 +205,7 @@ class Entra:
 
     def approve(self, user_code: str, upn: str) -> str:
         """Approves a device sign-in as a test user; says in a sentence what came of it."""
-        found = self.cloud.store.list(DeviceCode, parent=user_code.strip())
+        found = self.cloud.store.listed(DeviceCode, parent=user_code.strip())
         if not found or found[0].redeemed or self.cloud.now() >= found[0].expires_at:
             return "That code isn't one that is waiting. Check it, or ask the program for a new one."
         if upn not in USERS:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 Commerce = Literal["legacy", "new_commerce", "azure_plan", "azure_legacy"]
@@ -28,9 +28,11 @@ Instant = Annotated[datetime, AfterValidator(in_utc)]
 
 
 class Model(BaseModel):
-    """Takes both `snake_case` and Microsoft's `camelCase` names, and refuses names it doesn't know."""
+    """Takes `snake_case` and Microsoft's `camelCase` names, gives `snake_case`, and refuses names it doesn't know."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+    model_config = ConfigDict(
+        alias_generator=AliasGenerator(validation_alias=to_camel), populate_by_name=True, extra="forbid"
+    )
 
 
 class Document(Model):

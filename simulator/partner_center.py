@@ -206,7 +206,7 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
         gate.check(request)
         size = page_number(request, "size", 500, 1)
         offset = continued_offset(request)
-        everyone = cloud.store.list(Customer, now=cloud.now())
+        everyone = cloud.store.listed(Customer, now=cloud.now())
         if text := request.query_params.get("filter"):
             everyone = filtered(everyone, text)
         links: dict[str, object] = {"self": link(f"/customers?size={size}")}
@@ -229,7 +229,7 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
     async def list_subscriptions(request: Request, customer_id: str) -> Response:
         gate.check(request)
         found_customer(cloud, customer_id)
-        found = cloud.store.list(Subscription, parent=customer_id, now=cloud.now())
+        found = cloud.store.listed(Subscription, parent=customer_id, now=cloud.now())
         # a link that does say /v1
         links: dict[str, object] = {"self": link(f"/v1/customers/{customer_id}/subscriptions")}
         return reply(collection([subscription_wire(one) for one in found], len(found), links))

@@ -40,7 +40,7 @@ def replied_to(cloud: Cloud, old: ServiceRequest, new: ServiceRequest) -> None:
 
 def play_due_steps(cloud: Cloud) -> None:
     """Plays every step that is due by now, each as of the instant it was due."""
-    for step in cloud.store.list(PersonaStep, now=cloud.now()):
+    for step in cloud.store.listed(PersonaStep, now=cloud.now()):
         with cloud.store.transaction():
             ticket = cloud.store.get(ServiceRequest, step.id)
             cloud.store.delete(step)

@@ -113,7 +113,7 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
         )
         offset = page_number(request, "offset", 0)
         total = cloud.store.count(ServiceRequest, parent=customer, now=cloud.now())
-        tickets = cloud.store.list(ServiceRequest, parent=customer, now=cloud.now(), limit=size, offset=offset)
+        tickets = cloud.store.listed(ServiceRequest, parent=customer, now=cloud.now(), limit=size, offset=offset)
         links: dict[str, object] = {"self": link(f"{path}?size={size}&offset={offset}")}
         if offset + size < total:
             links["next"] = link(f"{path}?size={size}&offset={offset + size}")

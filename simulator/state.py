@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from simulator.models import Document
@@ -59,6 +60,8 @@ class Store:
     """
 
     def __init__(self, path: str) -> None:
+        if path != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute(
@@ -118,7 +121,7 @@ class Store:
         ).fetchone()
         return None if row is None else model.model_validate_json(row[0])
 
-    def list(
+    def listed(
         self,
         model: type[D],
         *,
@@ -136,7 +139,7 @@ class Store:
         return [model.model_validate_json(text) for (text,) in rows]
 
     def count(self, model: type[D], *, parent: str | None = None, now: datetime | None = None) -> int:
-        """How many documents `list` would give without a limit."""
+        """How many documents `listed` would give without a limit."""
         row: tuple[int] = self._db.execute(
             "SELECT count(DISTINCT id) FROM documents WHERE kind = ? AND visible_at <= ? AND (? IS NULL OR parent = ?)",
             (model.kind, _instant(now), _lower(parent), _lower(parent)),

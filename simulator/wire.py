@@ -76,7 +76,7 @@ def page_number(request: Request, name: str, default: int, lowest: int = 0) -> i
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not text.isdecimal() or int(text) < lowest:
+    if not text.isdecimal() or len(text) > 9 or int(text) < lowest:
         raise PartnerCenterError(400, "3000", f"The value of the query parameter {name} is not valid.")
     return int(text)
 
