@@ -143,7 +143,7 @@ class Billing:
         for provider in _providers(invoice):
             pages = by_seek if provider == "onetime" else by_offset
             params = {"provider": provider, "invoicelineitemtype": "billinglineitems"}
-            path = f"/v1/invoices/{in_path(invoice.id)}/lineitems"
+            path = f"/v1/invoices/{in_path(invoice.id, call)}/lineitems"
             async for items in pages(self._http, call, path, self._token, page_size, params):
                 yield [_line(item, invoice, provider, alike, call) for item in items]
 

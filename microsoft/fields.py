@@ -9,6 +9,9 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from microsoft.answers import Call
+from microsoft.errors import NotFound
+
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?\s*(?:(Z)|([+-])(\d\d):?(\d\d))?",
     re.IGNORECASE,
@@ -105,10 +108,13 @@ Items = Annotated[tuple[Item, ...], BeforeValidator(_items)]
 Raw = dict[str, object]
 
 
-def in_path(value: str) -> str:
-    """A person typed this id: nothing in it may lead to another path. Raises ValueError when it is empty or dots."""
+def in_path(value: str, call: Call) -> str:
+    """An id, which a person may have typed, as one piece of a path: nothing in it leads elsewhere.
+
+    Raises NotFound, without a call, for one of blanks and dots: it would name the collection, or what is above it.
+    """
     if not value.strip(". "):
-        raise ValueError("an id is needed")
+        raise NotFound(call.operation, call.host, description="an empty id", correlation_id=call.correlation_id)
     return quote(value.strip(), safe="")
 
 

@@ -184,19 +184,21 @@ class PartnerCenter:
     async def customer(self, customer_id: str) -> Customer:
         """The customer by its tenant id. Raises NotFound if it isn't one of ours."""
         call = self._http.call("read customer")
-        answer = await self._http.get(call, f"/v1/customers/{in_path(customer_id)}", token=self._token)
+        answer = await self._http.get(call, f"/v1/customers/{in_path(customer_id, call)}", token=self._token)
         return answer.read(Customer)
 
     async def subscription(self, customer_id: str, subscription_id: str) -> Subscription:
         """One subscription, fresh: never keep its etag or its windows for later. Raises NotFound."""
         call = self._http.call("read subscription")
-        path = f"/v1/customers/{in_path(customer_id)}/subscriptions/{in_path(subscription_id)}"
+        path = f"/v1/customers/{in_path(customer_id, call)}/subscriptions/{in_path(subscription_id, call)}"
         return (await self._http.get(call, path, token=self._token)).read(Subscription)
 
     async def subscriptions(self, customer_id: str) -> list[Subscription]:
         """All of a customer's subscriptions; Partner Center gives them in one page. Raises NotFound."""
         call = self._http.call("list subscriptions")
-        answer = await self._http.get(call, f"/v1/customers/{in_path(customer_id)}/subscriptions", token=self._token)
+        answer = await self._http.get(
+            call, f"/v1/customers/{in_path(customer_id, call)}/subscriptions", token=self._token
+        )
         return [read(Subscription, item, call) for item in answer.read(Page).items]
 
     async def service_requests(self, page_size: int = 500) -> AsyncIterator[list[ServiceRequest]]:
@@ -209,7 +211,7 @@ class PartnerCenter:
     async def service_request(self, service_request_id: str) -> ServiceRequest:
         """One service request with its notes. Raises NotFound, also for one just opened that can't be seen yet."""
         call = self._http.call("read service request")
-        path = f"/v1/servicerequests/{in_path(service_request_id)}"
+        path = f"/v1/servicerequests/{in_path(service_request_id, call)}"
         return (await self._http.get(call, path, token=self._token)).read(ServiceRequest)
 
     async def add_note(self, service_request_id: str, text: str) -> None:
@@ -221,7 +223,8 @@ class PartnerCenter:
         await self._patch("close service request", service_request_id, {"Status": "closed"})
 
     async def _patch(self, operation: str, service_request_id: str, change: dict[str, object]) -> None:
+        call = self._http.call(operation)
         # "unknown" and "none" leave severity and status as they are.
         body = {"Id": service_request_id, "Severity": "unknown", **change}
-        path = f"/v1/servicerequests/{in_path(service_request_id)}"
-        await self._http.patch(self._http.call(operation), path, body, token=self._token)
+        path = f"/v1/servicerequests/{in_path(service_request_id, call)}"
+        await self._http.patch(call, path, body, token=self._token)

@@ -1,6 +1,7 @@
 """Microsoft as a script of answers, as a raw socket, and (by its side door) as the simulator."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,9 @@ from dataclasses import dataclass, field
 import httpx
 from pydantic import SecretStr
 
+from microsoft.billing import Billing
+from microsoft.identity import Identity
+from microsoft.partner_center import PartnerCenter
 from microsoft.transport import Transport
 
 Reply = httpx.Response | Exception
@@ -85,3 +89,13 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def clients(*bodies: object) -> tuple[PartnerCenter, Billing, Script]:
+    """Both clients on a script: a token, then these bodies."""
+    answers = [httpx.Response(200, json={"access_token": "access", "expires_in": 3600})]
+    answers += [httpx.Response(200, content=body if isinstance(body, bytes) else json.dumps(body)) for body in bodies]
+    script = Script([*answers])
+    http = script.transport()
+    who = Identity(http, tenant="t", client_id="c", client_secret=SecretStr("s"))
+    return PartnerCenter(http, who), Billing(http, who), script
