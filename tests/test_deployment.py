@@ -20,8 +20,9 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.testing import WorkflowEnvironment
 
+from microsoft.clients import microsoft
 from runtime.attributes import SEARCH_ATTRIBUTES
-from runtime.settings import Settings, load_settings, variable, variables
+from runtime.settings import Settings, load_settings, required, variable, variables
 from simulator.state import Config
 
 ROOT = Path(__file__).parent.parent
@@ -116,14 +117,30 @@ def test_each_variable_is_one_that_is_read(name: str, monkeypatch: pytest.Monkey
             assert key == "PGPASSWORD", f"nothing reads {key}"
 
 
-@pytest.mark.parametrize("name", sorted(OURS))
-def test_the_settings_are_valid_as_they_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def settings_in(service: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The settings as a container reads them, with each thing that a person has to give given."""
     given = dict.fromkeys(REQUIRED, "https://given.example")
     for key in variables():
         monkeypatch.delenv(key, raising=False)
-    for key, value in environment(OURS[name]).items():
+    for key, value in environment(service).items():
         monkeypatch.setenv(key, plain(value, given))
-    settings = load_settings()
+    return load_settings()
+
+
+async def test_worker_and_api_are_given_what_they_cannot_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("worker", "api"):
+        settings = settings_in(SERVICES[name], monkeypatch)
+        async with microsoft(settings):
+            assert settings.refresh_token_file
+        assert f"identity:{settings.refresh_token_file.parent}" in SERVICES[name]["volumes"]
+        assert f"documents:{settings.data_dir}" in SERVICES[name]["volumes"]
+    for field in ("auth_issuer", "auth_audience", "auth_jwks_url"):
+        assert required(settings_in(SERVICES["api"], monkeypatch), field)
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_the_settings_are_valid_as_they_stand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(OURS[name], monkeypatch)
     listening = [settings.api_host, settings.simulator_host, settings.worker_metrics_host]
     if "healthcheck" in OURS[name]:
         assert "0.0.0.0" in listening, "nothing outside the container would reach it"

@@ -15,8 +15,9 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 from temporalio.worker.workflow_sandbox import UnintentionalPassthroughError
+from temporalio.workflow import NondeterminismError
 
 import activities
 from runtime.attributes import SEARCH_ATTRIBUTE_TYPES, SEARCH_ATTRIBUTES
@@ -90,6 +91,21 @@ async def test_a_worker_refuses_a_workflow_that_imports_anything_else(
     with pytest.raises(RuntimeError, match="Failed validating workflow Probe") as refusal:
         Worker(client, task_queue=uuid4().hex, workflows=[refused])
     assert isinstance(refusal.value.__cause__, UnintentionalPassthroughError)
+
+
+async def test_a_replayer_with_the_plugin_replays_what_a_worker_ran(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = "import structlog\nfrom runtime.attributes import CLAIM_STATUS"
+    probe = workflow_class(tmp_path, monkeypatch, imports, "await workflow.sleep(0.1)\n        return argument")
+    queue = uuid4().hex
+    async with Worker(client, task_queue=queue, workflows=[probe]):
+        await client.execute_workflow("Probe", "said", id=queue, task_queue=queue)
+    history = await client.get_workflow_handle(queue).fetch_history()
+    await Replayer(workflows=[probe], plugins=[plugin()]).replay_workflow(history)
+    changed = workflow_class(tmp_path, monkeypatch, imports, "return argument")
+    with pytest.raises(NondeterminismError):
+        await Replayer(workflows=[changed], plugins=[plugin()]).replay_workflow(history)
 
 
 async def test_search_attributes_are_registered_once_and_then_usable(client: Client) -> None:
