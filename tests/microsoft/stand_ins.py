@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,34 +60,6 @@ async def raw_server(
     port = server.sockets[0].getsockname()[1]
     async with server:
         yield f"http://127.0.0.1:{port}", requests
-
-
-@dataclass(frozen=True)
-class Simulator:
-    """The simulated cloud, its side door, and the ids that its seed gave things."""
-
-    url: str
-    door: httpx.Client
-    seed: dict[str, str]
-
-    def post(self, path: str, body: dict[str, object]) -> dict[str, object]:
-        answer = self.door.post(path, json=body)
-        assert answer.is_success, answer.text
-        found: dict[str, object] = answer.json()
-        return found
-
-    def calls(self) -> int:
-        """Calls to Partner Center since the last time this was asked."""
-        count: int = self.door.get("/calls").json()["partner_center"]
-        self.door.delete("/calls")
-        return count
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def clients(*bodies: object) -> tuple[PartnerCenter, Billing, Script]:

@@ -13,7 +13,7 @@ from microsoft.errors import Ambiguous, ConsentExpired, Forbidden, MicrosoftErro
 from microsoft.identity import PARTNER_CENTER, Identity
 from microsoft.partner_center import PartnerCenter, ServiceRequest, ServiceRequestSeverity, ServiceRequestStatus
 from microsoft.transport import Transport
-from tests.microsoft.stand_ins import Simulator
+from tests.simulated import Simulator
 
 Cloud = tuple[Transport, Identity]
 CUSTOMER = "11111111-aaaa-4bbb-8ccc-dddddddddddd"

@@ -7,7 +7,8 @@ import pytest
 
 from microsoft.errors import Ambiguous, NotFound, Unavailable
 from microsoft.transport import Transport
-from tests.microsoft.stand_ins import free_port, raw_server
+from tests.microsoft.stand_ins import raw_server
+from tests.simulated import free_port
 
 
 async def hang_up(request: bytes, writer: asyncio.StreamWriter) -> None:
