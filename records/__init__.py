@@ -1,1 +1,1 @@
-"""What outlives a workflow, in SQL: claims with their timeline, documents and tickets; invoice lines and allocations."""
+"""What outlives a workflow, in SQL: claims, timelines and documents; invoice lines and their allocations."""
