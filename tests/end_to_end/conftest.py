@@ -1,0 +1,46 @@
+"""A whole desk for the tests of this room: the real Temporal server, the simulator, the worker and the API.
+
+`desk` is one for each pytest worker, and lasts as long as it does: tests tell their claims apart by customer,
+subscription and reference. What a test does to a process, or to the simulator's behaviour, it puts right again.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from runtime.settings import PREFIX, load_settings
+from starter.processes import Desk
+from tests.end_to_end.ways import TestDesk, port_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def clean_environment() -> Iterator[None]:
+    """Without the settings of whoever runs the tests; processes run this checkout, whatever is installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith((PREFIX, "TEMPORAL_", "SIMULATOR_")):
+                patch.delenv(name)
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def desk(clean_environment: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestDesk]:
+    """The desk, with sweeps every other second."""
+    settings = load_settings(
+        data_dir=tmp_path_factory.mktemp("desk"), ticket_sweep_seconds=2, credit_sweep_seconds=2, **port_settings()
+    )
+    async with (
+        Desk(settings) as running,
+        httpx.AsyncClient(base_url=f"{running.simulator_url}/_simulator", timeout=30, trust_env=False) as door,
+    ):
+        seed = (await door.get("/seed")).raise_for_status().json()
+        ways = TestDesk(running, door, seed)
+        yield ways
+        await ways.aclose()
