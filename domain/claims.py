@@ -200,11 +200,11 @@ class CreditState(Frozen):
 
     @property
     def is_settled(self) -> bool:
-        """True when what is allocated is an amount that was expected, or any amount where none was known."""
-        if not self.expected:
-            return bool(self.allocations)
+        """True when what is allocated reaches an expected amount, or is anything at all where none was known."""
+        if not self.allocations:
+            return False
         near = self.exact is not None and abs(self.allocated - self.exact) <= self.tolerance
-        return near or self.allocated in self.expected or self.allocated > max(self.expected)
+        return not self.expected or near or self.allocated >= min(self.expected)
 
 
 class Answer(Frozen):

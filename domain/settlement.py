@@ -146,9 +146,9 @@ def _with_credit(event: Event, claim: Claim, credit: CreditState, text: str, res
 def written_off(claim: Claim, command: WriteOff) -> Change:
     """The rest is given up: credited with what there is, or withdrawn where there is nothing."""
     to = Status.CREDITED if claim.credit.allocations else Status.WITHDRAWN
-    text = f"Written off after {claim.credit.allocated} {claim.credit.currency or ''}: {command.reason}".replace(
-        " :", ":"
-    )
+    held = claim.credit.allocations
+    got = f"after {claim.credit.allocated} {held[0].currency}" if held else "with nothing credited"
+    text = f"Written off {got}: {command.reason}"
     return Change(Event.WRITE_OFF, to, text, {"closing_reason": text})
 
 
