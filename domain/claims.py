@@ -362,7 +362,9 @@ TABLE: dict[Event, dict[Status, Move]] = {
     _E.RECORD_FILING: {s: _move(s, _S.FILED, guard=_complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
     | {s: _move(_S.FILED) for s in (_S.FILED, _S.NEEDS_INFORMATION)},
     _E.REPLY: {_S.NEEDS_INFORMATION: _move(_S.FILED)},
-    _E.RECORD_DECISION: {s: _move(_S.AWAITING_CREDIT, _S.DENIED) for s in (_S.FILED, _S.NEEDS_INFORMATION)},
+    _E.RECORD_DECISION: {
+        s: _move(_S.AWAITING_CREDIT, _S.CREDITED, _S.DENIED) for s in (_S.FILED, _S.NEEDS_INFORMATION)
+    },
     _E.ALLOCATE_CREDIT: {_S.AWAITING_CREDIT: _move(_S.AWAITING_CREDIT, _S.CREDITED)},
     _E.RELEASE_CREDIT: {_S.AWAITING_CREDIT: _stay[_S.AWAITING_CREDIT]},
     _E.WRITE_OFF: {_S.AWAITING_CREDIT: _move(_S.CREDITED, _S.WITHDRAWN)},

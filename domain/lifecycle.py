@@ -118,7 +118,9 @@ def triaged(claim: Claim, found: Triaged) -> Change:
         "grace_ends_at": found.grace_ends_at,
         "reminders": found.reminders,
         "requirements": found.requirements,
-        "credit": found.credit,
+        "credit": found.credit.model_copy(
+            update={"allocations": claim.credit.allocations, "released_lines": claim.credit.released_lines}
+        ),
     }
     text = f"Route {triage.route}: {triage.explanation}"
     match triage.route:

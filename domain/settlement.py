@@ -3,6 +3,7 @@
 The workflow calls these, so a change of behaviour here is a change of workflow code: it goes behind `patched`.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from domain.claims import Allocation, Claim, CreditState, Decision, Event, Outcome, Status
@@ -26,6 +27,8 @@ class Matched(Frozen):
 
 def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
     """A person recorded Microsoft's decision.
+
+    What the claim was given before a dispute stays its own, and counts towards the amount.
 
     Raises:
         Refused: an amount too many, one missing, one in another currency, or a part that isn't less than the whole.
@@ -62,19 +65,26 @@ def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
                 message=f"Approved in part means less than the {asked} asked; for the whole, record approved.",
             )
         )
+    held = claim.credit
+    if any(allocation.currency != amount.currency for allocation in held.allocations):
+        raise Refused(
+            Refusal(
+                rule="currency",
+                field="amount.currency",
+                message=f"The claim holds credit in {held.allocations[0].currency}; give the whole amount approved in "
+                "that currency.",
+            )
+        )
     credit = CreditState(
         expected=(amount.amount,),
         currency=amount.currency,
         since=at.date(),
+        allocations=held.allocations,
+        released_lines=held.released_lines,
     )
     text = f"{command.outcome.replace('_', ' ').capitalize()}: {amount} before tax. {command.reason}"
     decision = _decision(command, amount, at)
-    return Change(
-        Event.RECORD_DECISION,
-        Status.AWAITING_CREDIT,
-        text,
-        {"decision": decision, "credit": credit, "question": None},
-    )
+    return _with_credit(Event.RECORD_DECISION, credit, text, also={"decision": decision, "question": None})
 
 
 def _decision(command: RecordDecision, amount: Money | None, at: datetime) -> Decision:
@@ -92,7 +102,7 @@ def matched(claim: Claim, found: Matched) -> Change | None:
             "late_since_invoice": found.late_since_invoice,
         }
     )
-    if credit == claim.credit:
+    if credit == claim.credit and not credit.is_settled:
         return None
     said = []
     for allocation in found.allocations:
@@ -105,14 +115,15 @@ def matched(claim: Claim, found: Matched) -> Change | None:
     if found.late_since_invoice and not claim.credit.late_since_invoice:
         said.append(f"Late: invoice {found.late_since_invoice} came without the credit.")
     text = " ".join(said) or "The invoice lines that fit this claim changed."
-    return _with_credit(Event.CREDIT_MATCHED, claim, credit, text)
+    return _with_credit(Event.CREDIT_MATCHED, credit, text)
 
 
 def allocated(claim: Claim, allocation: Allocation) -> Change:
     """A person gave the claim an invoice line, or an amount of it."""
-    credit = claim.credit.model_copy(update={"allocations": (*claim.credit.allocations, allocation)})
+    others = (held for held in claim.credit.allocations if held.id != allocation.id)
+    credit = claim.credit.model_copy(update={"allocations": (*others, allocation)})
     text = f"Allocated {allocation.amount} {allocation.currency} of invoice {allocation.invoice_id} by hand."
-    return _with_credit(Event.ALLOCATE_CREDIT, claim, credit, text, allocation.id)
+    return _with_credit(Event.ALLOCATE_CREDIT, credit, text, result=allocation.id)
 
 
 def released(claim: Claim, command: ReleaseCredit) -> Change:
@@ -135,8 +146,10 @@ def released(claim: Claim, command: ReleaseCredit) -> Change:
     return Change(Event.RELEASE_CREDIT, claim.status, text, {"credit": credit}, result=command.allocation_id)
 
 
-def _with_credit(event: Event, claim: Claim, credit: CreditState, text: str, result: str | None = None) -> Change:
-    fields: dict[str, object] = {"credit": credit}
+def _with_credit(
+    event: Event, credit: CreditState, text: str, *, also: Mapping[str, object] | None = None, result: str | None = None
+) -> Change:
+    fields: dict[str, object] = {"credit": credit, **(also or {})}
     if not credit.is_settled:
         return Change(event, Status.AWAITING_CREDIT, text, fields, result)
     settled = f"Credited: {credit.allocated} {credit.allocations[0].currency} on the invoice."
