@@ -298,7 +298,7 @@ class Claim(Frozen):
             case Status.COLLECTING_EVIDENCE:
                 missing = {item.kind for item in self.checklist if item.required and not item.satisfied}
                 return WaitingOn.CUSTOMER if missing == {EvidenceKind.CUSTOMER_REQUEST} else WaitingOn.US
-            case Status.READY_TO_FILE if self.filing:
+            case Status.READY_TO_FILE | Status.OVERDUE if self.filing:
                 return WaitingOn.MICROSOFT
             case Status.CANCEL_NOW | Status.READY_TO_FILE | Status.OVERDUE | Status.NEEDS_INFORMATION:
                 return WaitingOn.US
@@ -319,6 +319,16 @@ def _complete(claim: Claim) -> Refusal | None:
         return None
     missing = "; ".join(item.missing for item in claim.checklist if item.required and item.missing)
     return Refusal(rule="checklist_complete", message=f"Required documents are missing: {missing}.")
+
+
+def _not_given_to_microsoft(claim: Claim) -> Refusal | None:
+    if claim.filing is None:
+        return None
+    return Refusal(
+        rule="documents_filed",
+        message=f"The documents went to Microsoft with ticket {claim.filing.number}, which is still looked for. Wait "
+        "until it is found or refused; a better document can be attached beside this one.",
+    )
 
 
 @dataclass(frozen=True)
@@ -348,8 +358,7 @@ TABLE: dict[Event, dict[Status, Move]] = {
     _E.REMINDER_DUE: {s: _stay[s] for s in (*_EVIDENCE, _S.NEEDS_INFORMATION)},
     _E.DEADLINE_PASSED: {s: _move(_S.OVERDUE) for s in _EVIDENCE},
     _E.GRACE_ENDED: {_S.OVERDUE: _move(_S.EXPIRED)},
-    _E.TICKET_READ: {s: _move(_S.FILED) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
-    | {s: _move(_S.FILED) for s in (_S.FILED, _S.NEEDS_INFORMATION)},
+    _E.TICKET_READ: {s: _move(_S.FILED) for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.TICKET_REFUSED: {s: _stay[s] for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.TICKET_CHANGED: {s: _move(_S.FILED) for s in (_S.FILED, _S.NEEDS_INFORMATION)}
     | {_S.AWAITING_CREDIT: _stay[_S.AWAITING_CREDIT]},
@@ -357,8 +366,9 @@ TABLE: dict[Event, dict[Status, Move]] = {
     _E.CREDIT_MATCHED: {_S.AWAITING_CREDIT: _move(_S.AWAITING_CREDIT, _S.CREDITED)},
     _E.ATTACH_EVIDENCE: {s: _move(*_EVIDENCE) for s in _EVIDENCE}
     | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW, _S.OVERDUE, _S.FILED, _S.NEEDS_INFORMATION)},
-    _E.REVOKE_EVIDENCE: {s: _move(*_EVIDENCE) for s in _EVIDENCE}
-    | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW, _S.OVERDUE)},
+    _E.REVOKE_EVIDENCE: {s: _move(*_EVIDENCE, guard=_not_given_to_microsoft) for s in _EVIDENCE}
+    | {_S.OVERDUE: _move(_S.OVERDUE, guard=_not_given_to_microsoft)}
+    | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW)},
     _E.RECORD_FILING: {s: _move(s, _S.FILED, guard=_complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
     | {s: _move(_S.FILED) for s in (_S.FILED, _S.NEEDS_INFORMATION)},
     _E.REPLY: {_S.NEEDS_INFORMATION: _move(_S.FILED)},
@@ -428,7 +438,7 @@ def next_timer(claim: Claim) -> Timer | None:
         )
     if claim.status in TABLE[Event.DEADLINE_PASSED] and claim.deadline and claim.exception_reason is None:
         timers.append(Timer(claim.deadline.due_at, Event.DEADLINE_PASSED, f"Deadline, due on {claim.deadline.due_on}"))
-    if claim.status is Status.OVERDUE and claim.grace_ends_at:
+    if claim.status is Status.OVERDUE and claim.grace_ends_at and claim.filing is None:
         timers.append(Timer(claim.grace_ends_at, Event.GRACE_ENDED, "Ten working days after the deadline"))
     if claim.filing and claim.filing.ticket is None and claim.status in TABLE[Event.TICKET_REFUSED]:
         timers.append(Timer(claim.filing.give_up_at, Event.TICKET_REFUSED, "Ticket number unknown for 24 hours"))

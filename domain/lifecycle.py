@@ -150,6 +150,10 @@ def timed(claim: Claim, timer: Timer) -> Change:
             return Change(timer.event, claim.status, text, {"reminders": claim.reminders[1:]})
         case Event.DEADLINE_PASSED:
             text = "The deadline passed. Record a ticket that was created in time, or file as an exception."
+            if claim.filing:
+                text = (
+                    f"The deadline passed. Ticket {claim.filing.number}, once found, counts if it was created in time."
+                )
             return Change(timer.event, Status.OVERDUE, text)
         case Event.TICKET_REFUSED:
             number = claim.filing.number if claim.filing else ""
@@ -224,21 +228,33 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
     """A person gave a ticket number and Microsoft was asked for it.
 
     Raises:
-        Refused: another customer's ticket, one created too late, or a correction to a number that isn't visible.
+        Refused: another customer's ticket, one created too late, the one recorded already, or a correction to a
+            number that isn't visible.
     """
     if refused := ticket_refusal(claim, found):
         raise Refused(refused)
     number = command.ticket_number
-    earlier = claim.earlier_filings
-    if claim.filing and claim.filing.number != number:
-        earlier = (*earlier, claim.filing.number)
-    filing = Filing(
-        number=number,
-        recorded_at=at,
-        recorded_by=command.actor,
-        give_up_at=at + UNVERIFIED_FOR,
-        ticket=found.ticket,
-    )
+    given, earlier = claim.filing, claim.earlier_filings
+    if given and given.number == number:
+        if given.ticket:
+            raise Refused(
+                Refusal(
+                    rule="ticket_once",
+                    field="ticket_number",
+                    message=f"Ticket {number} is recorded already. To correct it, give another number.",
+                )
+            )
+        filing = given.model_copy(update={"ticket": found.ticket})  # the 24 hours go on from when it was first given
+    else:
+        if given:
+            earlier = (*earlier, given.number)
+        filing = Filing(
+            number=number,
+            recorded_at=at,
+            recorded_by=command.actor,
+            give_up_at=at + UNVERIFIED_FOR,
+            ticket=found.ticket,
+        )
     fields: dict[str, object] = {"filing": filing, "earlier_filings": earlier, "question": None}
     if found.ticket:
         text = f"Filed as ticket {number}, created at Microsoft {found.ticket.created_at:%Y-%m-%d %H:%M} UTC."
@@ -262,6 +278,8 @@ def ticket_seen(claim: Claim, found: TicketLookup, at: datetime) -> Change | Non
     if filing is None or (ticket is None and not found.other_customer):
         return None
     if filing.ticket is None:
+        if claim.status not in TABLE[Event.TICKET_READ]:
+            return None
         if refused := ticket_refusal(claim, found):
             return _refused_ticket(claim, refused.message)
         text = f"Filed: Microsoft now shows ticket {filing.number}."

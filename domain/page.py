@@ -4,6 +4,7 @@ The workflow calls this; it only shapes text, so a change here changes no comman
 """
 
 from domain.claims import Claim, Status, WaitingOn
+from domain.evidence import is_complete
 
 _WAITING = {
     WaitingOn.CLAIMDESK: "claimdesk",
@@ -25,10 +26,14 @@ def next_step(claim: Claim) -> str:
         case Status.COLLECTING_EVIDENCE:
             missing = [item.missing for item in claim.checklist if item.required and item.missing]
             return f"Attach what is missing: {'; '.join(missing)}."
-        case Status.READY_TO_FILE if claim.filing:
+        case Status.READY_TO_FILE | Status.OVERDUE if claim.filing:
             return f"Microsoft doesn't show ticket {claim.filing.number} yet; wait, or give the right number."
         case Status.READY_TO_FILE:
             return "Fetch the packet, file it in the portal, and record the ticket number."
+        case Status.OVERDUE if not is_complete(claim.checklist):
+            return "Attach what is missing, then record a ticket that was created in time, or file as an exception."
+        case Status.OVERDUE if claim.exception_reason:
+            return "File it late, as the exception that was asked for, and record the ticket number."
         case Status.OVERDUE:
             return "Record a ticket that was created in time, or file as an exception."
         case Status.FILED if claim.waiting_on is WaitingOn.US:
