@@ -345,6 +345,7 @@ def _move(*to: Status, guard: Guard | None = None) -> Move:
 
 _S, _E = Status, Event
 _EVIDENCE = (_S.COLLECTING_EVIDENCE, _S.READY_TO_FILE)
+_AT_MICROSOFT = (_S.FILED, _S.NEEDS_INFORMATION)
 _stay: dict[Status, Move] = {status: _move(status) for status in Status}
 
 TABLE: dict[Event, dict[Status, Move]] = {
@@ -358,27 +359,24 @@ TABLE: dict[Event, dict[Status, Move]] = {
     _E.REMINDER_DUE: {s: _stay[s] for s in (*_EVIDENCE, _S.NEEDS_INFORMATION)},
     _E.DEADLINE_PASSED: {s: _move(_S.OVERDUE) for s in _EVIDENCE},
     _E.GRACE_ENDED: {_S.OVERDUE: _move(_S.EXPIRED)},
-    _E.TICKET_READ: {s: _move(_S.FILED) for s in (_S.READY_TO_FILE, _S.OVERDUE)},
+    _E.TICKET_READ: {s: _move(*_AT_MICROSOFT) for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.TICKET_REFUSED: {s: _stay[s] for s in (_S.READY_TO_FILE, _S.OVERDUE)},
-    _E.TICKET_CHANGED: {s: _move(_S.FILED) for s in (_S.FILED, _S.NEEDS_INFORMATION)}
-    | {_S.AWAITING_CREDIT: _stay[_S.AWAITING_CREDIT]},
-    _E.QUESTION_ASKED: {s: _move(_S.NEEDS_INFORMATION) for s in (_S.FILED, _S.NEEDS_INFORMATION)},
+    _E.TICKET_CHANGED: {s: _move(_S.FILED) for s in _AT_MICROSOFT} | {_S.AWAITING_CREDIT: _stay[_S.AWAITING_CREDIT]},
+    _E.QUESTION_ASKED: {s: _move(_S.NEEDS_INFORMATION) for s in _AT_MICROSOFT},
     _E.CREDIT_MATCHED: {_S.AWAITING_CREDIT: _move(_S.AWAITING_CREDIT, _S.CREDITED)},
     _E.ATTACH_EVIDENCE: {s: _move(*_EVIDENCE) for s in _EVIDENCE}
     | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW, _S.OVERDUE, _S.FILED, _S.NEEDS_INFORMATION)},
     _E.REVOKE_EVIDENCE: {s: _move(*_EVIDENCE, guard=_not_given_to_microsoft) for s in _EVIDENCE}
     | {_S.OVERDUE: _move(_S.OVERDUE, guard=_not_given_to_microsoft)}
     | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW)},
-    _E.RECORD_FILING: {s: _move(s, _S.FILED, guard=_complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
-    | {s: _move(_S.FILED) for s in (_S.FILED, _S.NEEDS_INFORMATION)},
-    _E.REPLY: {_S.NEEDS_INFORMATION: _move(_S.FILED)},
-    _E.RECORD_DECISION: {
-        s: _move(_S.AWAITING_CREDIT, _S.CREDITED, _S.DENIED) for s in (_S.FILED, _S.NEEDS_INFORMATION)
-    },
+    _E.RECORD_FILING: {s: _move(s, *_AT_MICROSOFT, guard=_complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
+    | {s: _move(*_AT_MICROSOFT) for s in _AT_MICROSOFT},
+    _E.REPLY: {_S.NEEDS_INFORMATION: _move(*_AT_MICROSOFT)},
+    _E.RECORD_DECISION: {s: _move(_S.AWAITING_CREDIT, _S.CREDITED, _S.DENIED) for s in _AT_MICROSOFT},
     _E.ALLOCATE_CREDIT: {_S.AWAITING_CREDIT: _move(_S.AWAITING_CREDIT, _S.CREDITED)},
     _E.RELEASE_CREDIT: {_S.AWAITING_CREDIT: _stay[_S.AWAITING_CREDIT]},
     _E.WRITE_OFF: {_S.AWAITING_CREDIT: _move(_S.CREDITED, _S.WITHDRAWN)},
-    _E.DISPUTE: {_S.AWAITING_CREDIT: _move(_S.FILED, _S.COLLECTING_EVIDENCE, _S.READY_TO_FILE)},
+    _E.DISPUTE: {_S.AWAITING_CREDIT: _move(*_AT_MICROSOFT, *_EVIDENCE)},
     _E.ASSIGN: {s: _stay[s] for s in Status if s in OPEN},
     _E.WITHDRAW: {s: _move(_S.WITHDRAWN) for s in Status if s in OPEN},
     _E.REOPEN: {s: _move(_S.TRIAGING) for s in Status if s in CLOSED and s is not _S.CREDITED},

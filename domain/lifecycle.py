@@ -35,7 +35,7 @@ from domain.messages import (
 from domain.model import Frozen, Refusal, Refused
 from domain.policy import Commerce
 from domain.roles import Actor
-from domain.tickets import Ticket, TicketLookup, TicketStatus
+from domain.tickets import Ticket, TicketLookup, TicketStatus, is_older, question_on
 from domain.triage import Route, Triage
 
 
@@ -258,7 +258,7 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
     fields: dict[str, object] = {"filing": filing, "earlier_filings": earlier, "question": None}
     if found.ticket:
         text = f"Filed as ticket {number}, created at Microsoft {found.ticket.created_at:%Y-%m-%d %H:%M} UTC."
-        return Change(Event.RECORD_FILING, Status.FILED, text, fields, result=number)
+        return _at_microsoft(claim, Event.RECORD_FILING, found.ticket, text, fields, result=number)
     if claim.status in {Status.FILED, Status.NEEDS_INFORMATION}:
         raise Refused(
             Refusal(
@@ -283,32 +283,42 @@ def ticket_seen(claim: Claim, found: TicketLookup, at: datetime) -> Change | Non
         if refused := ticket_refusal(claim, found):
             return _refused_ticket(claim, refused.message)
         text = f"Filed: Microsoft now shows ticket {filing.number}."
-        return Change(Event.TICKET_READ, Status.FILED, text, {"filing": filing.model_copy(update={"ticket": ticket})})
+        assert ticket is not None, "else another customer's, which was refused"
+        return _at_microsoft(
+            claim, Event.TICKET_READ, ticket, text, {"filing": filing.model_copy(update={"ticket": ticket})}
+        )
     if (
         ticket is None
         or ticket.fingerprint == filing.ticket.fingerprint
+        or is_older(ticket, filing.ticket)
         or claim.status not in TABLE[Event.TICKET_CHANGED]
     ):
         return None
     fields: dict[str, object] = {"filing": filing.model_copy(update={"ticket": ticket})}
+    now = f"The ticket is now {ticket.status.replace('_', ' ')}."
     if claim.status is Status.AWAITING_CREDIT:
-        return Change(Event.TICKET_CHANGED, claim.status, f"The ticket is now {ticket.status}.", fields)
-    note = ticket.last_note
-    is_answered = note is not None and (note == claim.answered or note.text == claim.last_reply)
-    if ticket.status is TicketStatus.ATTENTION_NEEDED and not is_answered:
+        return Change(Event.TICKET_CHANGED, claim.status, now, fields)
+    if question := question_on(ticket, claim.answered, claim.last_reply):
         due_at = claim.deadline.due_at if claim.deadline else at
         reminders = tuple(reminder for reminder in claim.reminders if at < reminder.at <= due_at)
-        question = note.text if note else "Microsoft needs attention; see the ticket."
         fields |= {"question": question, "reminders": reminders}
         return Change(
             Event.QUESTION_ASKED, Status.NEEDS_INFORMATION, "Microsoft asks a question on the ticket.", fields
         )
     text = (
-        "Microsoft closed the ticket; its decision isn't recorded yet."
-        if ticket.status is TicketStatus.CLOSED
-        else f"The ticket is now {ticket.status}."
+        "Microsoft closed the ticket; its decision isn't recorded yet." if ticket.status is TicketStatus.CLOSED else now
     )
     return Change(Event.TICKET_CHANGED, Status.FILED, text, fields | {"question": None})
+
+
+def _at_microsoft(
+    claim: Claim, event: Event, ticket: Ticket, text: str, fields: dict[str, object], result: str | None = None
+) -> Change:
+    """Filed; or, where the ticket asks something already, waiting for our reply: no later change would tell."""
+    if question := question_on(ticket, claim.answered, claim.last_reply):
+        text = f"{text} Microsoft asks a question on it."
+        return Change(event, Status.NEEDS_INFORMATION, text, fields | {"question": question}, result)
+    return Change(event, Status.FILED, text, fields, result)
 
 
 def _refused_ticket(claim: Claim, text: str) -> Change:
@@ -320,12 +330,17 @@ def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
     """The reply is a note on the ticket. The question is kept as answered: Microsoft shows it a while longer."""
     if claim.filing is None or claim.filing.ticket is None:
         raise Refused(Refusal(rule="ticket_exists", message="There is no ticket to reply on."))
+    answered = claim.filing.ticket.last_note
     fields: dict[str, object] = {
         "filing": claim.filing.model_copy(update={"ticket": ticket}),
         "question": None,
-        "answered": claim.filing.ticket.last_note,
+        "answered": answered,
         "last_reply": command.text,
     }
+    question = question_on(ticket, answered, command.text)
+    if question and ticket.fingerprint != claim.filing.ticket.fingerprint:
+        text = "Replied to Microsoft on the ticket, which asks another question meanwhile."
+        return Change(Event.REPLY, Status.NEEDS_INFORMATION, text, fields | {"question": question})
     return Change(Event.REPLY, Status.FILED, "Replied to Microsoft on the ticket.", fields)
 
 

@@ -14,6 +14,7 @@ from domain.messages import Dispute, RecordDecision, ReleaseCredit, WriteOff
 from domain.model import Frozen, Refusal, Refused
 from domain.money import Money
 from domain.policy import POLICY
+from domain.tickets import question_on
 from domain.triage import BY_CANCELLATION, Route
 
 
@@ -168,8 +169,10 @@ def written_off(claim: Claim, command: WriteOff) -> Change:
 def disputed(claim: Claim, command: Dispute) -> Change:
     """Back to Microsoft: on the ticket there is, or by a service request where there was none."""
     text = f"Disputed: {command.reason}"
-    if claim.filing and claim.filing.ticket:
-        return Change(Event.DISPUTE, Status.FILED, text, {"decision": None})
+    if claim.ticket:
+        question = question_on(claim.ticket, claim.answered, claim.last_reply)
+        to = Status.NEEDS_INFORMATION if question else Status.FILED
+        return Change(Event.DISPUTE, to, text, {"decision": None, "question": question})
     triage = claim.triage
     if triage and triage.route in BY_CANCELLATION:
         triage = triage.model_copy(update={"route": Route.SERVICE_REQUEST})

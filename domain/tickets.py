@@ -47,3 +47,22 @@ class TicketLookup(Frozen):
     ticket: Ticket | None
     other_customer: bool = False
     """The number exists, and belongs to a customer that isn't the claim's."""
+
+
+def question_on(ticket: Ticket, answered: TicketNote | None, last_reply: str | None) -> str | None:
+    """What Microsoft asks on the ticket, or None: it shows a question that was answered, and our reply, a while."""
+    note = ticket.last_note
+    if ticket.status is not TicketStatus.ATTENTION_NEEDED:
+        return None
+    if note and (note == answered or _words(note.text) == _words(last_reply)):
+        return None
+    return note.text if note and note.text else "Microsoft needs attention; see the ticket."
+
+
+def _words(text: str | None) -> list[str] | None:
+    return text.split() if text else None
+
+
+def is_older(ticket: Ticket, known: Ticket) -> bool:
+    """True for an earlier state than the one known: what is written isn't visible everywhere at once."""
+    return bool(ticket.modified_at and known.modified_at and ticket.modified_at < known.modified_at)
