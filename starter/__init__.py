@@ -1,0 +1,1 @@
+"""The processes that people start: the API, the command line, and what they share. They wire things together."""

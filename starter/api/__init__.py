@@ -1,0 +1,1 @@
+"""The HTTP API: it reads only records, and writes only through Temporal."""
