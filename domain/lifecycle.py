@@ -82,6 +82,11 @@ def apply(claim: Claim, change: Change, at: datetime, actor: Actor | None = None
             "status_since": claim.status_since if change.to is claim.status else at,
         }
     )
+    reminded = TABLE[Event.REMINDER_DUE]
+    if after.status in reminded and claim.status not in reminded:
+        # What passed while nobody was to be reminded isn't made up for.
+        ahead = tuple(reminder for reminder in after.reminders if reminder.at > at)
+        after = after.model_copy(update={"reminders": ahead})
     entry = Entry(version=after.version, at=at, event=change.event, status=after.status, actor=actor, text=change.text)
     return after, entry
 
@@ -299,9 +304,7 @@ def ticket_seen(claim: Claim, found: TicketLookup, at: datetime) -> Change | Non
     if claim.status is Status.AWAITING_CREDIT:
         return Change(Event.TICKET_CHANGED, claim.status, now, fields)
     if question := question_on(ticket, claim.answered, claim.last_reply):
-        due_at = claim.deadline.due_at if claim.deadline else at
-        reminders = tuple(reminder for reminder in claim.reminders if at < reminder.at <= due_at)
-        fields |= {"question": question, "reminders": reminders}
+        fields |= {"question": question}
         return Change(
             Event.QUESTION_ASKED, Status.NEEDS_INFORMATION, "Microsoft asks a question on the ticket.", fields
         )

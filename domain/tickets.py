@@ -54,13 +54,9 @@ def question_on(ticket: Ticket, answered: TicketNote | None, last_reply: str | N
     note = ticket.last_note
     if ticket.status is not TicketStatus.ATTENTION_NEEDED:
         return None
-    if note and (note == answered or _words(note.text) == _words(last_reply)):
+    if note and (note == answered or (last_reply and note.text.split() == last_reply.split())):
         return None
     return note.text if note and note.text else "Microsoft needs attention; see the ticket."
-
-
-def _words(text: str | None) -> list[str] | None:
-    return text.split() if text else None
 
 
 def is_older(ticket: Ticket, known: Ticket) -> bool:
