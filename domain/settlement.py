@@ -15,7 +15,7 @@ from domain.model import Frozen, Refusal, Refused
 from domain.money import Money
 from domain.policy import POLICY
 from domain.tickets import question_on
-from domain.triage import BY_CANCELLATION, Route
+from domain.triage import service_request
 
 
 class Matched(Frozen):
@@ -167,17 +167,19 @@ def written_off(claim: Claim, command: WriteOff) -> Change:
 
 
 def disputed(claim: Claim, command: Dispute) -> Change:
-    """Back to Microsoft: on the ticket there is, or by a service request where there was none."""
+    """Back to Microsoft: on the ticket there is, or by a service request where there was none.
+
+    The latter is filed as an exception: the incident's deadline was for a claim that wasn't needed, and has mostly
+    passed by the time a credit is missed.
+    """
     text = f"Disputed: {command.reason}"
     if claim.ticket:
         question = question_on(claim.ticket, claim.answered, claim.last_reply)
         to = Status.NEEDS_INFORMATION if question else Status.FILED
         return Change(Event.DISPUTE, to, text, {"decision": None, "question": question})
-    triage = claim.triage
-    if triage and triage.route in BY_CANCELLATION:
-        triage = triage.model_copy(update={"route": Route.SERVICE_REQUEST})
+    triage = service_request("The credit that follows a cancellation by itself is disputed.", "credit_disputed")
     to = Status.READY_TO_FILE if is_complete(claim.checklist) else Status.COLLECTING_EVIDENCE
-    return Change(Event.DISPUTE, to, text, {"triage": triage})
+    return Change(Event.DISPUTE, to, text, {"triage": triage, "exception_reason": command.reason})
 
 
 def expectation(claim: Claim) -> Expectation | None:

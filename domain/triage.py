@@ -105,7 +105,7 @@ def triage(
         )
     if category in PURCHASE_CATEGORIES:
         return _triage_purchase(category, stopped_on, subscription, deadline, now)
-    return _service_request(f"A {category.replace('_', ' ')} is claimed by a service request.")
+    return service_request(f"A {category.replace('_', ' ')} is claimed by a service request.")
 
 
 def _triage_purchase(
@@ -131,7 +131,7 @@ def _triage_purchase(
         )
     window_is_open = category is not Category.CANCELLATION and now < deadline.due_at
     if legacy and window_is_open:
-        return _service_request(
+        return service_request(
             f"A full refund is granted only if asked for in time, by {deadline.due_on}; by itself the invoice would "
             "bring no more than the pro-rated amount."
         )
@@ -177,10 +177,11 @@ def _cancel_now(shuts_at: datetime | None) -> Triage:
     )
 
 
-def _service_request(why: str) -> Triage:
+def service_request(why: str, rule: str = "service_request") -> Triage:
+    """Filed in Partner Center, for the reason that `why` tells in a sentence."""
     return Triage(
         route=Route.SERVICE_REQUEST,
-        rule="service_request",
+        rule=rule,
         explanation=f"{why} Microsoft documents no endpoint to create one: it is filed assisted, in Partner Center.",
         source="S0 credit-requests-and-refunds; RC23 request-credit (2023-05-04)",
     )
