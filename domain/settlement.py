@@ -192,6 +192,8 @@ def expectation(claim: Claim) -> Expectation | None:
         return None
     granted = claim.decision is not None
     types = POLICY.charge_types.granted_credit if granted else POLICY.charge_types.self_service_cancellation
+    # Microsoft decides, and may pay, before a person records it; it can't before the ticket was there.
+    since = claim.ticket.created_at.date() if granted and claim.ticket else credit.since
     got = credit.allocated
     return Expectation(
         customer_id=claim.opening.customer_id,
@@ -201,6 +203,6 @@ def expectation(claim: Claim) -> Expectation | None:
         exact=credit.exact - got if credit.exact is not None else None,
         tolerance=credit.tolerance,
         charge_types=types.names,
-        since=credit.since,
+        since=since,
         excluded_lines=frozenset(credit.released_lines),
     )
