@@ -13,7 +13,7 @@ from domain.money import Money
 from domain.page import next_step
 from domain.policy import Category, Commerce
 from domain.roles import Action, Actor
-from domain.triage import Route
+from domain.triage import Route, Triage
 from starter.api.auth import Caller
 
 
@@ -38,16 +38,6 @@ class OpeningView(Opening):
 
     opened_at: datetime
     opened_by: Actor
-
-
-class RouteView(View):
-    """Which way the claim goes, and by which rule."""
-
-    name: Route
-    rule: str
-    explanation: str
-    source: str
-    window_shuts_at: datetime | None = Field(description="For cancel_now: until when it can still be cancelled, UTC.")
 
 
 class DocumentView(Document):
@@ -168,7 +158,8 @@ class ClaimView(View):
     allowed_actions: tuple[Action, ...] = Field(description="What you may do to the claim now.")
     customer: CustomerView
     opening: OpeningView
-    route: RouteView | None = Field(description="Null until triaged.")
+    route: Route | None = Field(description="Which way the claim goes; null until triaged.")
+    triage: Triage | None = Field(description="The rule that decided the route, and why.")
     commerce: Commerce | None
     product: str | None
     deadline: Deadline | None
@@ -188,7 +179,7 @@ class ClaimView(View):
     @classmethod
     def of(cls, claim: Claim, caller: Caller, temporal_ui: str | None) -> Self:
         """The claim as this caller may see and change it."""
-        said, triage, filing = claim.opening, claim.triage, claim.filing
+        said, filing = claim.opening, claim.filing
         path = claim_path(claim.id)
         return cls(
             id=claim.id,
@@ -200,15 +191,8 @@ class ClaimView(View):
             allowed_actions=allowed_actions(claim, tuple(caller.roles)),
             customer=CustomerView(id=said.customer_id, name=claim.customer_name),
             opening=OpeningView(**dict(said), opened_at=claim.opened_at, opened_by=claim.opened_by),
-            route=RouteView(
-                name=triage.route,
-                rule=triage.rule,
-                explanation=triage.explanation,
-                source=triage.source,
-                window_shuts_at=triage.window_shuts_at,
-            )
-            if triage
-            else None,
+            route=claim.route,
+            triage=claim.triage,
             commerce=claim.commerce,
             product=claim.product,
             deadline=claim.deadline,

@@ -286,8 +286,8 @@ def show_claim(claim: dict[str, object], output: Output) -> None:
             f"{_at(claim, 'opening', 'incident', 'date')} {_at(claim, 'opening', 'incident', 'reference') or ''}",
         ),
         ("Asked", _money(_at(claim, "opening", "amount_asked"))),
-        ("Route", _at(claim, "route", "name")),
-        ("", _at(claim, "route", "explanation")),
+        ("Route", _at(claim, "route")),
+        ("", _at(claim, "triage", "explanation")),
         ("Due on", _at(claim, "deadline", "due_on")),
         ("", _at(claim, "deadline", "explanation")),
     ]
