@@ -286,7 +286,7 @@ class Claim(Frozen):
         if self.status.is_closed:
             return None
         said = self.opening
-        incident = said.incident.reference or said.incident.date.isoformat()
+        incident = (said.incident.reference or "").strip() or said.incident.date.isoformat()
         return "|".join((said.customer_id, said.subscription_id, said.category, incident)).lower()
 
     @property

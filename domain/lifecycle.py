@@ -105,7 +105,8 @@ def opened(claim: Claim) -> Change:
     return Change(
         Event.OPENED,
         Status.TRIAGING,
-        f"Opened: {said.category.replace('_', ' ')} of {said.incident.date}, raised by the {said.raised_by}.",
+        f"Opened: {said.category.replace('_', ' ')} of {said.incident.date}, "
+        f"raised by the {said.raised_by.replace('_', ' ')}.",
     )
 
 
@@ -114,7 +115,9 @@ def triaged(claim: Claim, found: Triaged) -> Change:
     triage = found.triage
     if triage.route is Route.NOT_CLAIMABLE and claim.exception_reason is not None:
         azure = found.commerce is Commerce.AZURE
-        triage = triage.model_copy(update={"route": Route.AZURE_TICKET if azure else Route.SERVICE_REQUEST})
+        route = Route.AZURE_TICKET if azure else Route.SERVICE_REQUEST
+        explanation = f"{triage.explanation} Filed all the same, as an exception: {claim.exception_reason}"
+        triage = triage.model_copy(update={"route": route, "explanation": explanation})
     fields: dict[str, object] = {
         "triage": triage,
         "commerce": found.commerce,
@@ -127,7 +130,7 @@ def triaged(claim: Claim, found: Triaged) -> Change:
             update={"allocations": claim.credit.allocations, "released_lines": claim.credit.released_lines}
         ),
     }
-    text = f"Route {triage.route}: {triage.explanation}"
+    text = f"Route {triage.route.replace('_', ' ')}: {triage.explanation}"
     match triage.route:
         case Route.CANCEL_NOW:
             return Change(Event.TRIAGED, Status.CANCEL_NOW, text, fields)
@@ -150,8 +153,8 @@ def timed(claim: Claim, timer: Timer) -> Change:
             )
         case Event.REMINDER_DUE:
             days = claim.reminders[0].days_before
-            due = claim.deadline.due_on if claim.deadline else None
-            text = f"Reminder: {days} day{'s' if days != 1 else ''} before a published deadline (due on {due})."
+            due = f" (due on {claim.deadline.due_on})" if claim.deadline else ""
+            text = f"Reminder: {days} day{'s' if days != 1 else ''} before a published deadline{due}."
             return Change(timer.event, claim.status, text, {"reminders": claim.reminders[1:]})
         case Event.DEADLINE_PASSED:
             text = "The deadline passed. Record a ticket that was created in time, or file as an exception."
@@ -174,7 +177,9 @@ def document_refusal(claim: Claim, document: Document) -> Refusal | None:
     for known in claim.documents:
         if known.sha256 == document.sha256 and known.kind is document.kind:
             return Refusal(
-                rule="document_once", field="file", message=f"This {known.kind} is attached already, as {known.id}."
+                rule="document_once",
+                field="file",
+                message=f"This {known.kind} is attached already, as {known.id}. Send another, or leave it at that.",
             )
     return None
 
@@ -183,7 +188,7 @@ def attached(claim: Claim, document: Document) -> Change:
     """A document counts."""
     documents = (*claim.documents, document)
     to = _after_evidence(claim, documents)
-    text = f"Attached {document.kind} ({document.size:,} bytes, {document.media_type})."
+    text = f"Attached {document.kind.replace('_', ' ')} ({document.size:,} bytes, {document.media_type})."
     return Change(Event.ATTACH_EVIDENCE, to, text, {"documents": documents}, result=document.id)
 
 
@@ -196,7 +201,11 @@ def revoked(claim: Claim, command: RevokeEvidence) -> Change:
     documents = tuple(document for document in claim.documents if document.id != command.document_id)
     if documents == claim.documents:
         raise Refused(
-            Refusal(rule="document_exists", field="document_id", message="This claim has no document with that id.")
+            Refusal(
+                rule="document_exists",
+                field="document_id",
+                message="This claim has no document with that id. Give one of those that the claim lists.",
+            )
         )
     to = _after_evidence(claim, documents)
     text = f"Revoked document {command.document_id}: {command.reason}"
@@ -332,7 +341,7 @@ def _refused_ticket(claim: Claim, text: str) -> Change:
 def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
     """The reply is a note on the ticket. The question is kept as answered: Microsoft shows it a while longer."""
     if claim.filing is None or claim.filing.ticket is None:
-        raise Refused(Refusal(rule="ticket_exists", message="There is no ticket to reply on."))
+        raise Refused(Refusal(rule="ticket_exists", message="There is no ticket to reply on. Record the filing first."))
     answered = claim.filing.ticket.last_note
     fields: dict[str, object] = {
         "filing": claim.filing.model_copy(update={"ticket": ticket}),

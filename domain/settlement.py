@@ -37,7 +37,9 @@ def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
     asked, amount = claim.opening.amount_asked, command.amount
     if command.outcome is Outcome.DENIED:
         if amount is not None:
-            raise Refused(Refusal(rule="denied_amount", field="amount", message="A denial has no amount."))
+            raise Refused(
+                Refusal(rule="denied_amount", field="amount", message="A denial has no amount. Leave it out.")
+            )
         decision = _decision(command, None, at)
         text = f"Denied: {command.reason}"
         return Change(
@@ -55,7 +57,9 @@ def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
     if asked and asked.currency != amount.currency:
         raise Refused(
             Refusal(
-                rule="currency", field="amount.currency", message=f"The claim is in {asked.currency}; so is its credit."
+                rule="currency",
+                field="amount.currency",
+                message=f"The claim is in {asked.currency}: give the amount in it.",
             )
         )
     if asked and command.outcome is Outcome.APPROVED_IN_PART and amount >= asked:
@@ -137,7 +141,9 @@ def released(claim: Claim, command: ReleaseCredit) -> Change:
     if not taken:
         raise Refused(
             Refusal(
-                rule="allocation_exists", field="allocation_id", message="This claim has no allocation with that id."
+                rule="allocation_exists",
+                field="allocation_id",
+                message="This claim has no allocation with that id. Give one of those that the claim lists.",
             )
         )
     text = f"Took allocation {command.allocation_id} back: {command.reason}"
