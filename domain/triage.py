@@ -114,12 +114,13 @@ def _triage_purchase(
     legacy = subscription.commerce is Commerce.LEGACY
     purchased_on = subscription.purchased_at.date()
     full_until = purchased_on + timedelta(days=POLICY.legacy_full_refund_days)
-    if subscription.status == "active":
+    suspended_only = subscription.commerce is Commerce.NEW_COMMERCE and subscription.status == "suspended"
+    if subscription.status == "active" or suspended_only:  # new commerce goes on billing what is only suspended
         shuts_at = subscription.cancellable_until
         if legacy and shuts_at is None and now.date() <= full_until:
             shuts_at = datetime.combine(full_until + timedelta(days=1), datetime.min.time(), tzinfo=now.tzinfo)
         if shuts_at is not None and now < shuts_at:
-            return _cancel_now(shuts_at)
+            return _cancel_now(subscription.status, shuts_at)
     if legacy and subscription.is_stopped and stopped_on <= full_until:
         return Triage(
             route=Route.REFUNDED_IN_FULL,
@@ -135,8 +136,8 @@ def _triage_purchase(
             f"A full refund is granted only if asked for in time, by {deadline.due_on}; by itself the invoice would "
             "bring no more than the pro-rated amount."
         )
-    if legacy and subscription.status == "active":
-        return _cancel_now(None)
+    if legacy and subscription.status == "active" and subscription.cancellable_until is None:
+        return _cancel_now(subscription.status, None)
     if legacy and subscription.is_stopped:
         return Triage(
             route=Route.CREDITED_PRO_RATA,
@@ -165,13 +166,13 @@ def _triage_purchase(
     )
 
 
-def _cancel_now(shuts_at: datetime | None) -> Triage:
+def _cancel_now(status: str, shuts_at: datetime | None) -> Triage:
     until = f"until {shuts_at:%Y-%m-%d %H:%M} UTC" if shuts_at else "at any time, credited pro rata"
     return Triage(
         route=Route.CANCEL_NOW,
         rule="still_cancellable",
-        explanation=f"The subscription is active and can be cancelled in Partner Center {until}; the credit then comes "
-        "with no claim. Cancel it there, then check again here.",
+        explanation=f"The subscription is {status} and can be cancelled in Partner Center {until}; the credit then "
+        "comes with no claim. Cancel it there, then check again here.",
         source="NCEPOL new-commerce-cancellation-policy; S0 credit-requests-and-refunds",
         window_shuts_at=shuts_at,
     )
