@@ -7,9 +7,11 @@ Sources: the seed page (the form and the customer's written request); the reques
 import email
 import email.policy
 import io
+import re
 import zipfile
 from datetime import datetime
-from email.utils import parseaddr
+from email.message import Message
+from email.utils import getaddresses
 from enum import StrEnum
 
 from domain.model import Frozen, Refusal, Refused
@@ -33,6 +35,11 @@ MSG = "application/vnd.ms-outlook"
 PNG = "image/png"
 JPEG = "image/jpeg"
 TEXT = "text/plain"
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
+_ZIP_ENTRY = b"PK\x01\x02"
+_MOST_ZIP_ENTRIES = 10_000
+"""A Word or Excel file has some dozens; reading a directory of hundreds of thousands costs seconds and memory."""
 
 _MAIL = (EML, MSG)
 _PICTURES = (PNG, JPEG)
@@ -136,7 +143,7 @@ def media_type(content: bytes) -> str | None:
     Containers are opened: a ZIP is a Word or Excel file only if it holds what such a file must.
     """
     if content.startswith(b"%PDF-"):
-        return PDF
+        return PDF if b"%%EOF" in content else None
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return PNG
     if content.startswith(b"\xff\xd8\xff"):
@@ -151,35 +158,55 @@ def media_type(content: bytes) -> str | None:
 
 
 def _office_type(content: bytes) -> str | None:
+    if content.count(_ZIP_ENTRY) > _MOST_ZIP_ENTRIES:
+        return None
     try:
         names = set(zipfile.ZipFile(io.BytesIO(content)).namelist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
         return None
-    if "[Content_Types].xml" not in names:
+    has_macros = any(name.lower().endswith("vbaproject.bin") for name in names)
+    if "[Content_Types].xml" not in names or has_macros:
         return None
     if "word/document.xml" in names:
         return DOCX
     return XLSX if "xl/workbook.xml" in names else None
 
 
+def _headers(content: bytes) -> Message:
+    # Decoded first: a header may be in UTF-8 (RFC 6532), and the parser would put each such byte apart.
+    return email.message_from_string(content[:65536].decode("utf-8", "replace"), policy=email.policy.compat32)
+
+
 def _is_mail(content: bytes) -> bool:
-    headers = email.message_from_bytes(content[:65536], policy=email.policy.compat32)
+    headers = _headers(content)
     return all(headers[name] for name in ("From", "Date")) and bool(headers["Subject"] or headers["Message-ID"])
 
 
 def _is_text(content: bytes) -> bool:
     try:
-        text = content.decode("utf-8")
+        return _CONTROL.search(content.decode("utf-8")) is None
     except UnicodeDecodeError:
         return False
-    return all(character.isprintable() or character in "\r\n\t" for character in text)
 
 
 def sender_domain(content: bytes) -> str | None:
-    """The domain an e-mail says it was sent from, in lower case; None where it has no usable sender."""
-    headers = email.message_from_bytes(content[:65536], policy=email.policy.compat32)
-    _, address = parseaddr(str(headers["From"] or ""))
-    return address.rpartition("@")[2].lower() or None
+    """The domain an e-mail says it was sent from, in lower case and ASCII; None where it has no usable sender.
+
+    It must name exactly one, as an address: of several it can't be told who asked (RFC 5322 wants a Sender then).
+    """
+    addresses = getaddresses([str(value) for value in _headers(content).get_all("From", [])])
+    if len(addresses) != 1:
+        return None
+    local, at, domain = addresses[0][1].rpartition("@")
+    return _ascii(domain) if local and at else None
+
+
+def _ascii(domain: str) -> str | None:
+    """A domain as it is compared: in lower case, without the root's dot, with IDNA's names for other letters."""
+    try:
+        return domain.strip().rstrip(".").encode("idna").decode("ascii").lower() or None
+    except UnicodeError:
+        return None
 
 
 def check(kind: EvidenceKind, content: bytes, *, limit: int, tenant_domains: frozenset[str] = frozenset()) -> str:
@@ -207,18 +234,20 @@ def check(kind: EvidenceKind, content: bytes, *, limit: int, tenant_domains: fro
                 rule="document_type",
                 field="file",
                 message=f"A {kind} must be one of {', '.join(accepted)}; the content of this file is "
-                f"{found or 'none of the types known here'}.",
+                f"{found or 'of no type known here, cut off, or with macros'}.",
             )
         )
     if kind is EvidenceKind.CUSTOMER_REQUEST and found == EML and tenant_domains:
         sender = sender_domain(content)
-        if sender is None or not any(sender == known or sender.endswith(f".{known}") for known in tenant_domains):
+        allowed = {_ascii(domain) for domain in tenant_domains} - {None}
+        if sender is None or not any(f".{sender}".endswith(f".{known}") for known in allowed):
             raise Refused(
                 Refusal(
                     rule="customer_request_domain",
                     field="file",
                     message="The customer's request must come from a domain of the affected tenant "
-                    f"({', '.join(sorted(tenant_domains))}); a personal address isn't accepted (RC23).",
+                    f"({', '.join(sorted(tenant_domains))}), named alone as its sender; a personal address isn't "
+                    "accepted (RC23).",
                 )
             )
     return found
