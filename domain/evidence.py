@@ -192,13 +192,12 @@ def _is_text(content: bytes) -> bool:
 def sender_domain(content: bytes) -> str | None:
     """The domain an e-mail says it was sent from, in lower case and ASCII; None where it has no usable sender.
 
-    It must name exactly one, as an address: of several it can't be told who asked (RFC 5322 wants a Sender then).
+    Several senders must share it: otherwise it can't be told who asked.
     """
-    addresses = getaddresses([str(value) for value in _headers(content).get_all("From", [])])
-    if len(addresses) != 1:
-        return None
-    local, at, domain = addresses[0][1].rpartition("@")
-    return _ascii(domain) if local and at else None
+    senders = [str(value) for value in _headers(content).get_all("From", [])]
+    addresses = [address.rpartition("@") for _, address in getaddresses(senders) if "@" in address]
+    domains = {_ascii(domain) if local else None for local, _, domain in addresses}
+    return domains.pop() if len(domains) == 1 else None
 
 
 def _ascii(domain: str) -> str | None:
@@ -246,7 +245,7 @@ def check(kind: EvidenceKind, content: bytes, *, limit: int, tenant_domains: fro
                     rule="customer_request_domain",
                     field="file",
                     message="The customer's request must come from a domain of the affected tenant "
-                    f"({', '.join(sorted(tenant_domains))}), named alone as its sender; a personal address isn't "
+                    f"({', '.join(sorted(tenant_domains))}), and from nowhere else; a personal address isn't "
                     "accepted (RC23).",
                 )
             )
