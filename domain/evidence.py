@@ -41,6 +41,9 @@ _ZIP_ENTRY = b"PK\x01\x02"
 _MOST_ZIP_ENTRIES = 10_000
 """A Word or Excel file has some dozens; reading a directory of hundreds of thousands costs seconds and memory."""
 
+_LONGEST_SENDER = 2_000
+"""In characters. The parser recurses into comments, and takes the square of the time for longer ones."""
+
 _MAIL = (EML, MSG)
 _PICTURES = (PNG, JPEG)
 _OFFICE = (PDF, DOCX, XLSX)
@@ -195,6 +198,8 @@ def sender_domain(content: bytes) -> str | None:
     Several senders must share it: otherwise it can't be told who asked.
     """
     senders = [str(value) for value in _headers(content).get_all("From", [])]
+    if sum(map(len, senders)) > _LONGEST_SENDER or any(sender.count("(") > 9 for sender in senders):
+        return None
     addresses = [address.rpartition("@") for _, address in getaddresses(senders) if "@" in address]
     domains = {_ascii(domain) if local else None for local, _, domain in addresses}
     return domains.pop() if len(domains) == 1 else None
