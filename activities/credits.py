@@ -1,15 +1,31 @@
 """Credits: invoice lines read into records, matched with claims, allocated and taken back."""
 
+import contextlib
+import hashlib
+from datetime import UTC, datetime
+
+from sqlalchemy.exc import StatementError
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 
+from activities.failures import failure, told
+from activities.invoices import VOID, credit_line, invoice_read
+from activities.matching import look
+from activities.signals import signal_claims
 from domain.claims import Allocation, Claim
-from domain.model import Frozen
-from domain.money import Money
+from domain.credits import CreditLine
+from domain.messages import CreditNews
+from domain.model import Frozen, Refusal, Refused
+from domain.money import Money, exact
 from domain.settlement import Matched
-from microsoft.billing import Billing
+from microsoft.billing import Billing, Invoice
+from microsoft.errors import Malformed, NotFound, Rejected
 from records.claims import ClaimRecords
-from records.credits import CreditRecords
+from records.credits import CreditRecords, NotLeft, UnknownLine
+
+CREDIT_SWEEP = "credits"
+"""The name under which the sweep's last success is on record."""
 
 
 class MatchClaim(Frozen):
@@ -19,7 +35,8 @@ class MatchClaim(Frozen):
 
 
 class AllocateLine(Frozen):
-    """Give the claim this line, or `amount` of it (before tax). The same `allocation_id` again changes nothing."""
+    """Give the claim what is left of this line, or `amount` of it (before tax). The same `allocation_id` again changes
+    nothing."""
 
     claim: Claim
     line_id: str
@@ -62,20 +79,155 @@ class Credits:
 
     @activity.defn(name="match_credit")
     async def match(self, wanted: MatchClaim) -> Matched:
-        """Takes the line that only this claim could take, if there is one, and tells all there is to tell."""
-        raise NotImplementedError
+        """Gives the claim the line that only it could take, if there is one, and tells all allocations that it has, the
+        lines left for a person, and since which invoice the credit is late. Safe to run twice."""
+        claim = wanted.claim
+        among = await self._claims.awaiting_credit(claim.opening.customer_id, claim.opening.subscription_id)
+        while True:
+            found = await look(claim, among, self._credits)
+            if found.new is None:
+                return found.matched
+            # The same look gives the same id: of two attempts at once, one allocates.
+            seed = f"{claim.id}|{found.new.line_id}|{len(found.matched.allocations)}"
+            # Somebody else may have been quicker: then another look.
+            with contextlib.suppress(NotLeft, UnknownLine):
+                await self._credits.allocate(
+                    claim.id,
+                    found.new.line_id,
+                    found.new.amount,
+                    allocation_id=f"alloc-{hashlib.sha256(seed.encode()).hexdigest()[:16]}",
+                    by_hand=False,
+                    at=datetime.now(UTC),
+                )
 
     @activity.defn(name="allocate_line")
     async def allocate(self, wanted: AllocateLine) -> Allocation:
-        """Gives the claim a line, or an amount of it. Raises ApplicationError `refused`, naming the field."""
-        raise NotImplementedError
+        """Gives the claim a line, or an amount of it.
+
+        Raises ApplicationError `refused`, naming the field: a line that isn't on record, of another customer or
+        currency, or that hasn't got so much left.
+        """
+        claim = wanted.claim
+        for done in (await self._credits.allocations([claim.id])).get(claim.id, ()):
+            if done.id == wanted.allocation_id:
+                return done
+        with told():
+            line = await self._credits.line(wanted.line_id)
+            if line is None:
+                raise _no_such_line()
+            amount = _checked(wanted, line)
+            try:
+                return await self._credits.allocate(
+                    claim.id,
+                    line.id,
+                    amount.amount,
+                    allocation_id=wanted.allocation_id,
+                    by_hand=True,
+                    at=datetime.now(UTC),
+                )
+            except UnknownLine:
+                raise _no_such_line() from None
+            except NotLeft as error:
+                raise _not_left(Money(amount=error.left, currency=line.currency)) from None
 
     @activity.defn(name="release_line")
     async def release(self, wanted: ReleaseLine) -> None:
         """Takes an allocation back; one that isn't there any more is no error."""
-        raise NotImplementedError
+        await self._credits.release(wanted.claim_id, wanted.allocation_id)
 
     @activity.defn(name="sweep_credits")
     async def sweep_credits(self) -> CreditSweepReport:
-        """Reads new and changed invoices, then signals `credits_changed` to the claims for which that means something."""
-        raise NotImplementedError
+        """Reads the lines of new and changed invoices, then signals `credits_changed` to the claims that get something
+        from the lines on record which they don't know of yet. Heartbeats.
+
+        Raises ApplicationError for an invoice that couldn't be read, after all the others were.
+        """
+        versions = await self._credits.versions()
+        listed = read = 0
+        unreadable: ApplicationError | None = None
+        with told():
+            async for page in self._billing.invoices():
+                listed += len(page)
+                for invoice in page:
+                    activity.heartbeat(listed)
+                    if versions.get(invoice.id) == invoice.version:
+                        continue
+                    try:
+                        read += await self._read(invoice)
+                    except (NotFound, Malformed, Rejected) as error:
+                        unreadable = failure(error)
+                    except (ValueError, StatementError):
+                        # Neither its text nor its cause goes on: both hold what stands on the invoice.
+                        unreadable = ApplicationError(
+                            f"A line of invoice {invoice.id} makes no sense.", type="malformed"
+                        )
+        signalled = await self._tell_claims()
+        if unreadable is not None:
+            raise unreadable
+        await self._claims.sweep_succeeded(CREDIT_SWEEP, datetime.now(UTC))
+        return CreditSweepReport(listed=listed, read=read, signalled=signalled)
+
+    async def _read(self, invoice: Invoice) -> bool:
+        lines: list[CreditLine] = []
+        if invoice.document_type != VOID:
+            # All of them before the first is written: a database isn't held up while Microsoft takes its time.
+            async for page in self._billing.line_items(invoice, self._page_size):
+                activity.heartbeat()
+                lines += [credit_line(item, invoice) for item in page]
+        return await self._credits.keep_invoice(invoice_read(invoice), lines)
+
+    async def _tell_claims(self) -> int:
+        signalled = 0
+        async for customer_id, subscription_id in self._claims.subscriptions_awaiting_credit():
+            activity.heartbeat()
+            among = await self._claims.awaiting_credit(customer_id, subscription_id)
+            news: dict[str, CreditNews] = {}
+            for claim in among:
+                found = await look(claim, among, self._credits)
+                if found.is_news_to(claim):
+                    news[claim.id] = CreditNews(seen=found.digest)
+            signalled += await signal_claims(self._client, "credits_changed", news)
+        return signalled
+
+
+def _checked(wanted: AllocateLine, line: CreditLine) -> Money:
+    """How much of the line to give. Raises Refused."""
+    claim, amount = wanted.claim, wanted.amount
+    if line.customer_id.lower() != claim.opening.customer_id.lower():
+        raise _refused("line_customer", "line_id", "That line is of another customer. Choose one of the claim's.")
+    held = claim.credit.currency or next((each.currency for each in claim.credit.allocations), None)
+    if held not in (None, line.currency):
+        raise _refused("line_currency", "line_id", f"That line is in {line.currency}; the claim's credit is in {held}.")
+    if line.amount <= 0:
+        raise _refused("line_is_credit", "line_id", "That line is a charge. Choose one that is a credit.")
+    left = Money(amount=line.left, currency=line.currency)
+    if amount is None:
+        amount = left
+    elif amount.currency != line.currency:
+        raise _refused("line_currency", "amount.currency", f"That line is in {line.currency}; so is an amount of it.")
+    elif amount.amount <= 0:
+        raise _refused("amount_positive", "amount", "Give an amount above zero.")
+    else:
+        try:
+            amount = exact(amount.amount, amount.currency)
+        except ValueError as error:
+            raise _refused("amount_exact", "amount", f"{error}.") from None
+    if not 0 < amount.amount <= left.amount:
+        raise _not_left(left)
+    return amount
+
+
+def _no_such_line() -> Refused:
+    return _refused(
+        "line_exists", "line_id", "No invoice read so far has that line. Invoices are read once they are issued."
+    )
+
+
+def _not_left(left: Money) -> Refused:
+    if left.amount <= 0:
+        return _refused("line_left", "line_id", "Claims have all of that line already; nothing of it is left.")
+    return _refused("line_left", "amount", f"That line has {left} left. Give that, or less.")
+
+
+def _refused(rule: str, field: str, message: str) -> Refused:
+    return Refused(Refusal(rule=rule, field=field, message=message))

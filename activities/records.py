@@ -1,10 +1,12 @@
 """Writing a claim's transition into the records."""
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
+from activities.failures import DUPLICATE_CLAIM
 from domain.claims import Claim, Entry
 from domain.model import Frozen
-from records.claims import ClaimRecords
+from records.claims import ClaimRecords, DuplicateClaim
 
 
 class RecordClaim(Frozen):
@@ -27,4 +29,9 @@ class ClaimRecording:
         Raises ApplicationError `duplicate_claim`, final, where another open claim is about the same thing; its detail
         is `{"claim_id": …}`.
         """
-        raise NotImplementedError
+        try:
+            await self._records.record(wanted.claim, wanted.entry)
+        except DuplicateClaim as duplicate:
+            raise ApplicationError(
+                str(duplicate), {"claim_id": duplicate.claim_id}, type=DUPLICATE_CLAIM, non_retryable=True
+            ) from None

@@ -1,13 +1,24 @@
 """Service requests at Partner Center: looked up, answered, and swept for changes."""
 
+from collections import defaultdict
+from datetime import UTC, datetime
+
 from temporalio import activity
 from temporalio.client import Client
 
-from domain.messages import TicketNumber
-from domain.model import Frozen
-from domain.tickets import Ticket, TicketLookup
-from microsoft.partner_center import PartnerCenter
-from records.claims import ClaimRecords
+from activities.failures import told
+from activities.signals import signal_claims
+from domain.messages import TicketNews, TicketNumber
+from domain.model import Frozen, Refusal, Refused
+from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus, fingerprint
+from microsoft.errors import NotFound
+from microsoft.partner_center import Note, PartnerCenter, ServiceRequest
+from records.claims import ClaimRecords, OpenTicket
+
+TICKET_SWEEP = "tickets"
+"""The name under which the sweep's last success is on record."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class LookUpTicket(Frozen):
@@ -34,7 +45,7 @@ class TicketSweepReport(Frozen):
 
 
 class Tickets:
-    """Reads and answers tickets. `client` signals claims; `page_size` is how many tickets a listing asks for at once."""
+    """Reads and answers tickets. `client` signals claims; `page_size` is how many tickets a listing asks for."""
 
     def __init__(
         self, partner_center: PartnerCenter, claim_records: ClaimRecords, client: Client, page_size: int
@@ -47,14 +58,110 @@ class Tickets:
     @activity.defn(name="look_up_ticket")
     async def look_up(self, wanted: LookUpTicket) -> TicketLookup:
         """The ticket as Microsoft shows it now; nothing where it shows none, or one of another customer."""
-        raise NotImplementedError
+        with told():
+            try:
+                found = await self._partner_center.service_request(wanted.number)
+            except NotFound:
+                return TicketLookup(ticket=None)
+        if _is_of_another(found, wanted.customer_id):
+            return TicketLookup(ticket=None, other_customer=True)
+        return TicketLookup(ticket=_ticket(found))
 
     @activity.defn(name="reply_to_ticket")
     async def reply(self, wanted: ReplyToTicket) -> Ticket:
-        """Adds the text as a note, once, and gives the ticket as it is then."""
-        raise NotImplementedError
+        """Adds the text as a note and gives the ticket as it is then. Safe to run twice: a text that the newest notes
+        hold already isn't added again.
+
+        Raises ApplicationError `refused` for another customer's ticket, else as `failures.told` says.
+        """
+        with told():
+            found = await self._partner_center.service_request(wanted.number)
+            if _is_of_another(found, wanted.customer_id):
+                raise Refused(
+                    Refusal(
+                        rule="ticket_customer",
+                        field="ticket_number",
+                        message="That ticket is of a customer that isn't the claim's; nothing was written on it.",
+                    )
+                )
+            if not _holds(found, wanted.text):
+                await self._partner_center.add_note(wanted.number, wanted.text)
+                found = await self._partner_center.service_request(wanted.number)
+            ticket = _ticket(found)
+            if ticket is None:
+                raise NotFound("read service request", "Partner Center", description="the ticket has no date yet")
+            return ticket
 
     @activity.defn(name="sweep_tickets")
     async def sweep_tickets(self) -> TicketSweepReport:
-        """Lists every ticket once and signals `ticket_changed` to the claims whose ticket isn't as the records say."""
-        raise NotImplementedError
+        """Lists every ticket once and signals `ticket_changed` to the claims whose ticket isn't as the records say.
+
+        Heartbeats. Costs Microsoft one call a page of tickets, and one for a token; nothing while no claim has one.
+        """
+        waiting: defaultdict[str, list[OpenTicket]] = defaultdict(list)
+        for known in await self._records.open_claims_with_tickets():
+            waiting[known.number].append(known)
+        listed = changed = signalled = 0
+        if waiting:
+            with told():
+                async for page in self._partner_center.service_requests(self._page_size):
+                    activity.heartbeat(listed)
+                    news: dict[str, TicketNews] = {}
+                    for request in page:
+                        now = fingerprint(_status(request), request.modified)
+                        differing = [known for known in waiting[request.id] if known.fingerprint != now]
+                        changed += bool(differing)
+                        for known in differing:
+                            news[known.claim_id] = TicketNews(ticket_number=known.number, fingerprint=now)
+                    listed += len(page)
+                    signalled += await signal_claims(self._client, "ticket_changed", news)
+        await self._records.sweep_succeeded(TICKET_SWEEP, datetime.now(UTC))
+        return TicketSweepReport(listed=listed, changed=changed, signalled=signalled)
+
+
+def _is_of_another(found: ServiceRequest, customer_id: str) -> bool:
+    """Where Microsoft doesn't say whose a ticket is, it isn't another's."""
+    return bool(found.customer_id) and found.customer_id != customer_id.lower()
+
+
+def _status(request: ServiceRequest) -> TicketStatus:
+    try:
+        return TicketStatus(request.status.value)
+    except ValueError:
+        return TicketStatus.UNKNOWN
+
+
+def _by_age(notes: tuple[Note, ...]) -> list[Note]:
+    return sorted(notes, key=lambda note: note.created or _LONG_AGO)
+
+
+def _ticket(found: ServiceRequest) -> Ticket | None:
+    """The ticket; None while Microsoft doesn't say when it was created, without which it is no filing."""
+    if found.created is None:
+        return None
+    status = _status(found)
+    newest = _by_age(found.notes)[-1:]
+    return Ticket(
+        number=found.id,
+        title=found.title,
+        status=status,
+        customer_id=found.customer_id or None,
+        created_at=found.created,
+        modified_at=found.modified,
+        last_note=next((TicketNote(text=n.text, created_at=n.created, author=n.by_name or None) for n in newest), None),
+        fingerprint=fingerprint(status, found.modified),
+    )
+
+
+def _holds(found: ServiceRequest, text: str) -> bool:
+    """Whether the newest notes, as far back as one author wrote them, hold the text already.
+
+    A question of Microsoft's after it makes the same text a new answer.
+    """
+    notes = _by_age(found.notes)
+    for note in reversed(notes):
+        if note.by_name != notes[-1].by_name:
+            return False
+        if note.text.strip() == text.strip():
+            return True
+    return False
