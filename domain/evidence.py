@@ -4,13 +4,13 @@ Sources: the seed page (the form and the customer's written request); the reques
 (the customer's own request must come from the domain of the affected tenant).
 """
 
-import email
 import email.policy
 import io
 import re
 import zipfile
 from datetime import datetime
 from email.message import Message
+from email.parser import HeaderParser
 from email.utils import getaddresses
 from enum import StrEnum
 
@@ -41,8 +41,8 @@ _ZIP_ENTRY = b"PK\x01\x02"
 _MOST_ZIP_ENTRIES = 10_000
 """A Word or Excel file has some dozens; reading a directory of hundreds of thousands costs seconds and memory."""
 
-_LONGEST_SENDER = 2_000
-"""In characters. The parser recurses into comments, and takes the square of the time for longer ones."""
+_MOST_COMMENTS = 9
+"""In an address: the parser recurses into each, and no person writes more."""
 
 _MAIL = (EML, MSG)
 _PICTURES = (PNG, JPEG)
@@ -177,7 +177,8 @@ def _office_type(content: bytes) -> str | None:
 
 def _headers(content: bytes) -> Message:
     # Decoded first: a header may be in UTF-8 (RFC 6532), and the parser would put each such byte apart.
-    return email.message_from_string(content[:65536].decode("utf-8", "replace"), policy=email.policy.compat32)
+    text = content[:65536].decode("utf-8", "replace")
+    return HeaderParser(policy=email.policy.compat32).parsestr(text)
 
 
 def _is_mail(content: bytes) -> bool:
@@ -198,7 +199,7 @@ def sender_domain(content: bytes) -> str | None:
     Several senders must share it: otherwise it can't be told who asked.
     """
     senders = [str(value) for value in _headers(content).get_all("From", [])]
-    if sum(map(len, senders)) > _LONGEST_SENDER or any(sender.count("(") > 9 for sender in senders):
+    if any(sender.count("(") > _MOST_COMMENTS for sender in senders):
         return None
     addresses = [address.rpartition("@") for _, address in getaddresses(senders) if "@" in address]
     domains = {_ascii(domain) if local else None for local, _, domain in addresses}
