@@ -41,9 +41,6 @@ _ZIP_ENTRY = b"PK\x01\x02"
 _MOST_ZIP_ENTRIES = 10_000
 """A Word or Excel file has some dozens; reading a directory of hundreds of thousands costs seconds and memory."""
 
-_MOST_COMMENTS = 9
-"""In an address: the parser recurses into each, and no person writes more."""
-
 _MAIL = (EML, MSG)
 _PICTURES = (PNG, JPEG)
 _OFFICE = (PDF, DOCX, XLSX)
@@ -199,9 +196,11 @@ def sender_domain(content: bytes) -> str | None:
     Several senders must share it: otherwise it can't be told who asked.
     """
     senders = [str(value) for value in _headers(content).get_all("From", [])]
-    if any(sender.count("(") > _MOST_COMMENTS for sender in senders):
+    try:
+        found = getaddresses(senders)
+    except RecursionError:  # the parser's answer to hundreds of nested comments or groups, which nobody writes
         return None
-    addresses = [address.rpartition("@") for _, address in getaddresses(senders) if "@" in address]
+    addresses = [address.rpartition("@") for _, address in found if "@" in address]
     domains = {_ascii(domain) if local else None for local, _, domain in addresses}
     return domains.pop() if len(domains) == 1 else None
 
