@@ -41,8 +41,26 @@ class SimulatedUser(BaseModel):
     roles: tuple[str, ...]
 
 
+class SimulatedCustomer(BaseModel):
+    """A customer of the seed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    domain: str
+
+
+class SimulatedSubscription(BaseModel):
+    """A subscription of the seed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    customer_id: str
+
+
 class Seed(BaseModel):
-    """What the simulator says of itself: its tenant and app registration, its test users."""
+    """What the simulator says of itself: its tenant and app registration, and by name what it was filled with."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -52,6 +70,8 @@ class Seed(BaseModel):
     refresh_token: SecretStr
     audience: str
     users: dict[str, SimulatedUser]
+    customers: dict[str, SimulatedCustomer]
+    subscriptions: dict[str, SimulatedSubscription]
 
 
 def check_ports(settings: Settings) -> None:
@@ -146,19 +166,19 @@ def part(name: str, settings: Settings) -> Part:
     python = (sys.executable, "-P", "-m")
     match name:
         case "temporal":
-            return Part(name, "The Temporal server", _temporal(settings), f"{_ui(settings)}/api/v1/namespaces/default")
+            return Part(name, "the Temporal server", _temporal(settings), f"{_ui(settings)}/api/v1/namespaces/default")
         case "simulator":
             state = str(settings.data_dir / "simulator.db")
             host, port = settings.simulator_host, settings.simulator_port
             command = (*python, "simulator", "--host", host, "--port", str(port), "--state", state)
-            return Part(name, "The simulated Microsoft", command, f"http://127.0.0.1:{port}/_simulator/health")
+            return Part(name, "the simulated Microsoft", command, f"http://127.0.0.1:{port}/_simulator/health")
         case "worker":
             metrics = f"http://127.0.0.1:{settings.worker_metrics_port}/metrics"
             polling = ('poller_type="workflow_task"', 'poller_type="activity_task"')
-            return Part(name, "The worker", (*python, "worker"), metrics, polling)
+            return Part(name, "the worker", (*python, "worker"), metrics, polling)
         case "api":
             return Part(
-                name, "The API", (*python, "starter.cli", "api"), f"http://127.0.0.1:{settings.api_port}/readyz"
+                name, "the API", (*python, "starter.cli", "api"), f"http://127.0.0.1:{settings.api_port}/readyz"
             )
     raise ValueError(name)
 

@@ -41,6 +41,10 @@ async def _together() -> AsyncIterator[asyncio.TaskGroup]:
         raise failures.exceptions[0] from None
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 class Desk:
     """The four processes of one data folder. Start it, stop it; in between each can be started and killed alone.
 
@@ -120,7 +124,7 @@ class Desk:
             if self.processes[name].returncode is not None:
                 raise self._ended(name)
             if time.monotonic() > until:
-                raise DeskError(f"{one.title} didn't answer within {READY_WITHIN:.0f} seconds. {self._tail(name)}")
+                raise DeskError(f"{_sentence(one.title)} didn't answer within {READY_WITHIN:.0f} seconds. {self._tail(name)}")
             await asyncio.sleep(0.1)
 
     async def kill(self, name: str) -> None:
@@ -176,9 +180,10 @@ class Desk:
         return answer.is_success and all(text in answer.text for text in one.says)
 
     def _ended(self, name: str) -> DeskError:
-        code = self.processes[name].returncode or 0
+        code = self.processes.pop(name).returncode or 0
         how = f"exit status {code}" if code >= 0 else signal.Signals(-code).name
-        return DeskError(f"{part(name, self.settings).title} ended ({how}). {self._tail(name)}")
+        title = _sentence(part(name, self.settings).title)
+        return DeskError(f"{title} ended ({how}). {self._tail(name)}")
 
     def _tail(self, name: str) -> str:
         log = self.logs / f"{name}.log"
