@@ -2,7 +2,7 @@
 
 from temporalio import workflow
 
-from activities.evidence import Evidence, SweepDocuments
+from activities.evidence import Evidence
 from workflows.parts.options import SWEEP
 
 
@@ -13,6 +13,4 @@ class DocumentSweepWorkflow:
     @workflow.run
     async def run(self) -> int:
         """How many documents were deleted."""
-        return await workflow.execute_activity_method(
-            Evidence.sweep_documents, SweepDocuments(), summary="Sweep", **SWEEP
-        )
+        return await workflow.execute_activity_method(Evidence.sweep_documents, summary="Sweep", **SWEEP)

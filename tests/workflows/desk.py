@@ -1,0 +1,212 @@
+"""A worker of ours, a real Temporal server, the simulated Microsoft and real records: what workflow tests act on."""
+
+import asyncio
+import sysconfig
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from temporalio.client import Client, WorkflowHandle
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+
+from domain.claims import Answer, Claim, Contact, Incident, Opening, RaisedBy, Status
+from domain.evidence import Document, EvidenceKind, media_type
+from domain.messages import AttachEvidence, Command, Opened
+from domain.money import exact
+from domain.policy import Category, Commerce
+from domain.roles import Actor, Role
+from records.claims import ClaimRecords
+from records.credits import CreditRecords
+from records.database import engine, migrate
+from runtime.blobs import Blobs
+from runtime.settings import Settings
+from tests.simulated import Simulator, settings_for
+from worker import running_worker
+from workflows.credit_claim import ClaimStart, CreditClaimWorkflow
+from workflows.parts.visibility import attributes, summary
+
+FORM = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
+
+
+def mail(domain: str) -> bytes:
+    """A customer's written request."""
+    return (
+        f"From: Carl <carl@{domain}>\r\nTo: ana@partner.example\r\nDate: Mon, 02 Nov 2026 10:00:00 +0000\r\n"
+        f"Subject: Credit please {uuid4()}\r\nMessage-ID: <{uuid4()}@{domain}>\r\n\r\nWe ask for a credit.\r\n"
+    ).encode()
+
+
+TEMPORAL = Path(sysconfig.get_path("scripts")) / "temporal"
+
+ANA = Actor(subject="ana", name="Ana", role=Role.ADMIN_AGENT, tenant_id="partner")
+
+Handle = WorkflowHandle[CreditClaimWorkflow, Status]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything around one claim's workflow."""
+
+    client: Client
+    settings: Settings
+    simulator: Simulator
+    database: AsyncEngine
+
+    @property
+    def records(self) -> ClaimRecords:
+        return ClaimRecords(self.database)
+
+    @property
+    def credits(self) -> CreditRecords:
+        return CreditRecords(self.database)
+
+    async def start(self, claim: Claim) -> Handle:
+        """Start the claim's workflow from the state it is in, as opening, reopening and continuing as new do."""
+        return await self.client.start_workflow(
+            CreditClaimWorkflow.run,
+            ClaimStart(claim=claim),
+            id=claim.id,
+            task_queue=self.settings.task_queue,
+            search_attributes=attributes(claim),
+            static_summary=summary(claim),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+        )
+
+    async def open(self, claim: Claim) -> Handle:
+        """Start a new claim and wait until it is recorded."""
+        handle = await self.start(claim)
+        await handle.execute_update("opened", Opened(request_hash=claim.request_hash), result_type=Answer)
+        return handle
+
+    async def ask(self, handle: Handle, action: str, command: Command, key: str | None = None) -> Answer:
+        """Send a person's request, as the API does."""
+        answer: Answer = await handle.execute_update(action, command, id=key or uuid4().hex, result_type=Answer)
+        return answer
+
+    async def document(self, claim: Claim, kind: EvidenceKind, content: bytes) -> Document:
+        """Put content into the blob store, as an upload does, and say what it is."""
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield content
+
+        stored = await Blobs(self.settings.blob_url).put(chunks(), self.settings.max_document_bytes)
+        return Document(
+            id=f"doc-{uuid4().hex[:16]}",
+            kind=kind,
+            filename=f"{kind}.file",
+            media_type=media_type(content) or "unknown",
+            size=stored.size,
+            sha256=stored.sha256,
+            attached_at=datetime.now(UTC),
+            attached_by=ANA,
+        )
+
+    async def attach(self, handle: Handle, kind: EvidenceKind, content: bytes) -> Answer:
+        """Upload and attach a document."""
+        claim = await self.claim(handle)
+        command = AttachEvidence(actor=ANA, request_hash="1" * 64, document=await self.document(claim, kind, content))
+        return await self.ask(handle, "attach_evidence", command)
+
+    def ticket(self, claim: Claim, persona: str = "silence", **more: object) -> str:
+        """A person files at the portal; the ticket's number."""
+        body = {"customer_id": claim.opening.customer_id, "title": "Credit", "description": "…", "persona": persona}
+        return str(self.simulator.post("/service-requests", body | more)["id"])
+
+    def invoice(self, claim: Claim, *amounts: str, charge_type: str, currency: str = "EUR") -> str:
+        """Microsoft issues an invoice with such lines for the claim's subscription; its id."""
+        said = claim.opening
+        lines = [
+            {
+                "customer_id": said.customer_id,
+                "subscription_id": said.subscription_id,
+                "charge_type": charge_type,
+                "amount": amount,
+            }
+            for amount in amounts
+        ]
+        body: dict[str, object] = {
+            "billing_provider": "recurring" if claim.commerce is Commerce.LEGACY else "one_time",
+            "currency": currency,
+            "lines": lines,
+        }
+        return str(self.simulator.post("/invoices", body)["id"])
+
+    async def until(self, handle: Handle, *statuses: Status) -> Claim:
+        """Wait until the claim's record has one of the statuses; fails after a while, saying where it stands."""
+        until = asyncio.get_running_loop().time() + 20
+        while True:
+            claim = await self.records.get(handle.id)
+            if claim is not None and claim.status in statuses:
+                return claim
+            assert asyncio.get_running_loop().time() < until, f"still {claim and claim.status}, not {statuses}"
+            await asyncio.sleep(0.02)
+
+    async def sweep(self, name: str) -> None:
+        """Run a sweep now, as its schedule does."""
+        await self.client.execute_workflow(name, id=f"{name}-{uuid4()}", task_queue=self.settings.task_queue)
+
+    async def claim(self, handle: Handle) -> Claim:
+        """The claim as its record has it."""
+        found = await self.records.get(handle.id)
+        assert found is not None
+        return found
+
+
+@asynccontextmanager
+async def desk(
+    client: Client, simulator: Simulator, folder: Path, *, max_cached_workflows: int = 1000, **settings: object
+) -> AsyncIterator[Desk]:
+    """A desk of its own: its own records, blobs and task queue, and a worker until the end of the block."""
+    made = settings_for(simulator, folder, task_queue=f"test-{uuid4().hex}", **settings)
+    migrate(made.database_url)
+    database = engine(made.database_url)
+    try:
+        async with running_worker(client, made, max_cached_workflows=max_cached_workflows):
+            yield Desk(client, made, simulator, database)
+    finally:
+        await database.dispose()
+
+
+def new_claim(
+    simulator: Simulator,
+    subscription: str,
+    category: Category = Category.TECHNICAL_ISSUE,
+    *,
+    incident: date | None = None,
+    asked: str | None = "48.00",
+    currency: str = "EUR",
+    raised_by: RaisedBy = RaisedBy.PARTNER,
+    **more: object,
+) -> Claim:
+    """A claim about one of the simulator's subscriptions, as it is before its workflow starts."""
+    known = simulator.seed["subscriptions"][subscription]
+    customer = next(c for c in simulator.seed["customers"].values() if c["id"] == known["customer_id"])
+    now = datetime.now(UTC)
+    opening = Opening(
+        customer_id=known["customer_id"],
+        subscription_id=known["id"],
+        category=category,
+        incident=Incident(
+            date=incident or (now - timedelta(days=3)).date(),
+            reference=f"EX{uuid4().int % 10**9}",
+            description="Mail stood still.",
+        ),
+        raised_by=raised_by,
+        amount_asked=exact(asked, currency) if asked else None,
+        contact=Contact(name="Ana", email="ana@partner.example"),
+    )
+    return Claim(
+        id=f"claim-{uuid4().hex[:20]}",
+        opening=opening.model_copy(update=more),
+        opened_by=ANA,
+        opened_at=now,
+        request_hash="0" * 64,
+        customer_name=customer["company_name"],
+        customer_domains=(customer["domain"],),
+        status_since=now,
+    )
