@@ -13,7 +13,7 @@ from records.credits import CreditRecords
 
 
 class Look(Frozen):
-    """What there is to say of a claim's credit, and the line it can be given without asking anybody, if there is one."""
+    """What there is to say of a claim's credit, and the line, if any, that it can be given without asking anybody."""
 
     matched: Matched
     new: credits.Allocation | None
@@ -52,7 +52,7 @@ async def look(claim: Claim, among: Sequence[Claim], records: CreditRecords) -> 
     new = next((each for each in found.allocations if each.claim_id == claim.id), None)
     # A person decides about what others could take too, and about what fits an amount that isn't known.
     contested = tuple(each.line_id for each in (*found.contested, *found.candidates) if claim.id in each.claim_ids)
-    late = None if new or contested else await _late_since(claim, mine, lines, records)
+    late = None if new or contested else await _late_since(claim, mine.currency, lines, records)
     return Look(
         matched=Matched(allocations=claim.credit.allocations, contested_lines=contested, late_since_invoice=late),
         new=new,
@@ -77,13 +77,11 @@ def _expectation(claim: Claim, lines: Sequence[CreditLine]) -> Expectation | Non
     return expectation(claim)
 
 
-async def _late_since(
-    claim: Claim, wanted: Expectation, lines: Sequence[CreditLine], records: CreditRecords
-) -> str | None:
+async def _late_since(claim: Claim, currency: str, lines: Sequence[CreditLine], records: CreditRecords) -> str | None:
     """The first invoice of the claim's type and currency, after the decision and after what it got, without a line."""
-    if claim.commerce is None:
+    if claim.commerce is None or claim.credit.since is None:
         return None
     kind = InvoiceType.RECURRING if claim.commerce is Commerce.LEGACY else InvoiceType.ONE_TIME
     had = {allocation.line_id for allocation in claim.credit.allocations}
-    since = max([wanted.since, *(line.invoice_date for line in lines if line.id in had)])
-    return await records.first_invoice_after(since, kind, wanted.currency)
+    since = max([claim.credit.since, *(line.invoice_date for line in lines if line.id in had)])
+    return await records.first_invoice_after(since, kind, currency)

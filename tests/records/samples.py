@@ -1,10 +1,23 @@
 """Claims, invoices and lines to test with."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from domain import deadlines
-from domain.claims import Claim, Contact, CreditState, Entry, Event, Filing, Incident, Opening, RaisedBy, Status
+from domain.claims import (
+    Claim,
+    Contact,
+    CreditState,
+    Decision,
+    Entry,
+    Event,
+    Filing,
+    Incident,
+    Opening,
+    Outcome,
+    RaisedBy,
+    Status,
+)
 from domain.credits import CreditLine, InvoiceType
 from domain.evidence import Document, EvidenceKind
 from domain.policy import Category, Commerce
@@ -58,11 +71,20 @@ def due(day: date) -> deadlines.Deadline:
 
 
 def awaiting(number: int = 1, *amounts: str, currency: str = "USD", **changes: object) -> Claim:
-    """A claim that awaits one of these amounts, decided on 20 February 2026."""
+    """A claim that awaits one of these amounts, which Microsoft granted it on 20 February 2026."""
     credit = CreditState(
         expected=tuple(Decimal(amount) for amount in amounts), currency=currency, since=date(2026, 2, 20)
     )
-    fields = {"status": Status.AWAITING_CREDIT, "commerce": Commerce.NEW_COMMERCE, "credit": credit, **changes}
+    decision = Decision(
+        outcome=Outcome.APPROVED, amount=None, reason="Approved", decided_at=NOW - timedelta(days=10), recorded_by=ANA
+    )
+    fields = {
+        "status": Status.AWAITING_CREDIT,
+        "commerce": Commerce.NEW_COMMERCE,
+        "decision": decision,
+        "credit": credit,
+        **changes,
+    }
     return claim(number, **fields)
 
 
