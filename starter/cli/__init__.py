@@ -8,7 +8,7 @@ import sys
 import typer
 
 from runtime.settings import SettingsError
-from starter.cli import claims, deadlines, service, session, work
+from starter.cli import claims, deadlines, desk, service, session, work
 from starter.cli.output import WRONG_INPUT, say
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(deadlines.app, name="deadline")
 work.register(claims.app)
 session.register(app)
 service.register(app)
+desk.register(app)
 
 
 def main() -> None:
