@@ -65,6 +65,14 @@ async def test_a_database_that_was_not_migrated_says_what_to_do(database_url: st
     await made.dispose()
 
 
+async def test_a_database_that_is_not_there_is_not_made_by_asking(tmp_path: Path) -> None:
+    made = engine(f"sqlite+aiosqlite:///{tmp_path / 'no such folder' / 'records.db'}")
+    with pytest.raises(NotMigrated, match="at version none"):
+        await check_migrated(made)
+    assert list(tmp_path.iterdir()) == []
+    await made.dispose()
+
+
 async def test_two_writers_wait_for_each_other(database: AsyncEngine) -> None:
     async with writing(database) as connection:
         await connection.execute(insert(tables.sweeps).values(name="tickets", succeeded_at=NOW))
