@@ -156,7 +156,7 @@ def _credit(**state: object) -> Claim:
         (lambda: reach(Status.AWAITING_CREDIT), WaitingOn.MICROSOFT_BILLING),
         (lambda: _credit(late_since_invoice="G1"), WaitingOn.US),
         (lambda: _credit(contested_lines=("line-1",)), WaitingOn.US),
-        *((lambda status=status: reach(status), WaitingOn.NOBODY) for status in CLOSED),
+        *((lambda status=status: reach(status), WaitingOn.NOBODY) for status in sorted(CLOSED)),
     ],
 )
 def test_whom_a_claim_waits_for(make: Callable[[], Claim], whom: WaitingOn) -> None:
@@ -200,7 +200,7 @@ def test_reminders_come_first_then_the_deadline_then_the_end_of_grace() -> None:
     assert claim.status is Status.EXPIRED
 
 
-@pytest.mark.parametrize("status", [Status.FILED, Status.AWAITING_CREDIT, *CLOSED])
+@pytest.mark.parametrize("status", [Status.FILED, Status.AWAITING_CREDIT, *sorted(CLOSED)])
 def test_nothing_is_due_once_filed_or_closed(status: Status) -> None:
     assert next_timer(reach(status)) is None
 
