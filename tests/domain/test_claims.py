@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import lifecycle
@@ -291,6 +291,7 @@ def test_when_a_credit_is_whole(
 cents = st.integers(1, 100_000).map(lambda number: str(Decimal(number) / 100))
 
 
+@settings(deadline=None)
 @given(st.lists(cents, max_size=3), st.lists(cents, min_size=1, max_size=4), cents)
 def test_more_money_never_unsettles(expected: list[str], parts: list[str], more: str) -> None:
     given_so_far = tuple(allocation(amount, str(n)) for n, amount in enumerate(parts))
