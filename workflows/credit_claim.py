@@ -15,7 +15,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError,
 from activities.credits import AllocateLine, Credits, MatchClaim, ReleaseLine
 from activities.customers import Customers, TriageRequest
 from activities.evidence import CheckDocument, Evidence
-from activities.failures import refused
+from activities.failures import DUPLICATE_CLAIM, refused
 from activities.records import ClaimRecording, RecordClaim
 from activities.tickets import LookUpTicket, ReplyToTicket, Tickets
 from domain import lifecycle, settlement
@@ -45,8 +45,8 @@ from domain.model import Frozen, Refused
 from domain.page import page
 from domain.policy import Category
 from domain.tickets import TicketLookup
-from workflows.parts.asked import asked
-from workflows.parts.options import READ, RECORD, RETRY_TROUBLE_AFTER, WITHIN_UPDATE
+from workflows.parts.asked import again, answerable, asked
+from workflows.parts.options import MATCH, READ, RECORD, RETRY_TROUBLE_AFTER, SEND, WITHIN_UPDATE
 from workflows.parts.visibility import attribute_updates
 
 
@@ -66,7 +66,7 @@ class CreditClaimWorkflow:
         self.lock = asyncio.Lock()
         self.news: list[TicketNews] = []
         self.lines_unseen = True
-        self.duplicate: ApplicationError | None = None
+        self.not_opened: ApplicationError | None = None
         workflow.set_current_details(page(self.claim))
 
     @workflow.run
@@ -76,12 +76,16 @@ class CreditClaimWorkflow:
             if self.claim.version == 0 and not await self._open():
                 return self.claim.status
             while not await self._is_over():
+                if workflow.cancellation_reason() is not None:
+                    # What is awaited may end as it would have without the cancellation, which is then seen here only.
+                    raise asyncio.CancelledError
                 await self._continue_as_new_if_suggested()
                 await self._step()
         except (asyncio.CancelledError, ActivityError) as error:
-            if is_cancelled_exception(error):
-                await self._cancelled()
-            raise
+            if workflow.cancellation_reason() is None:
+                raise
+            await self._cancelled()
+            raise asyncio.CancelledError from error
         return self.claim.status
 
     # What happens by itself
@@ -91,12 +95,17 @@ class CreditClaimWorkflow:
             async with self.lock:
                 await self._apply(lifecycle.opened(self.claim))
         except ActivityError as error:
-            if not isinstance(error.cause, ApplicationError):
+            if not isinstance(error.cause, ApplicationError) or error.cause.type != DUPLICATE_CLAIM:
                 raise
-            self.duplicate = error.cause
+            self.not_opened = error.cause
             await workflow.wait_condition(workflow.all_handlers_finished)
             return False
         return True
+
+    async def _until_opened(self) -> None:
+        await workflow.wait_condition(lambda: self.claim.version > 0 or self.not_opened is not None)
+        if self.not_opened is not None:
+            raise again(self.not_opened)
 
     async def _is_over(self) -> bool:
         # A handler that is still running may be the one that reopens the claim.
@@ -169,7 +178,7 @@ class CreditClaimWorkflow:
             # Under the lock: a person's allocation in between would be undone by an older answer.
             if self.claim.status is Status.AWAITING_CREDIT:
                 found = await workflow.execute_activity_method(
-                    Credits.match, MatchClaim(claim=self.claim), summary="Look for the credit line", **WITHIN_UPDATE
+                    Credits.match, MatchClaim(claim=self.claim), summary="Look for the credit line", **MATCH
                 )
                 await self._apply_if_any(settlement.matched(self.claim, found))
 
@@ -201,10 +210,10 @@ class CreditClaimWorkflow:
         cause = error.cause if isinstance(error.cause, FailureError) else error
         workflow.set_current_details(f"{page(self.claim)}\n\n**Stuck** {cause.message}")
         workflow.logger.warning("work failed, tried again later: %s", error.activity_type)
-        seen = self.claim.version
+        seen, heard = self.claim.version, len(self.news)
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
-                lambda: self.claim.version != seen or bool(self.news),
+                lambda: self.claim.version != seen or len(self.news) != heard,
                 timeout=RETRY_TROUBLE_AFTER,
                 timeout_summary=f"Try {error.activity_type} again",
             )
@@ -212,9 +221,11 @@ class CreditClaimWorkflow:
 
     async def _cancelled(self) -> None:
         # An operator cancelled the run in Temporal: the record must not go on saying that the claim is open.
+        text = "Cancelled by an operator in Temporal."
         async with self.lock:
-            if not self.claim.status.is_closed and self.claim.version > 0:
-                text = "Cancelled by an operator in Temporal."
+            if self.claim.version == 0:
+                self.not_opened = ApplicationError(text, type="cancelled", non_retryable=True)
+            elif not self.claim.status.is_closed:
                 await self._apply(Change(Event.WITHDRAW, Status.WITHDRAWN, text, {"closing_reason": text}))
         await workflow.wait_condition(workflow.all_handlers_finished)
 
@@ -243,16 +254,22 @@ class CreditClaimWorkflow:
             await self._apply(change)
 
     def check(self, event: Event, command: Command) -> None:
-        """Raise where the table, a guard or the role doesn't allow the request."""
-        if why := refusal(self.claim, event, command.actor):
+        """Raise where the table, a guard or the role doesn't allow the request, unless it was answered before."""
+        if self._answered() is None and (why := refusal(self.claim, event, command.actor)):
             raise refused(why)
+
+    def _answered(self) -> Answer | None:
+        # Temporal knows a repeated id within one run only; the claim, across them.
+        update = workflow.current_update_info()
+        return self.claim.answers.get(update.id) if update else None
 
     async def _act(self, event: Event, command: Command, work: Callable[[], Change | Awaitable[Change]]) -> Answer:
         """One request of a person: once, in turn, checked again when its turn comes."""
         update = workflow.current_update_info()
         assert update is not None, "only updates call this"
+        await self._until_opened()
         async with self.lock:
-            if known := self.claim.answers.get(update.id):
+            if known := self._answered():
                 return known
             self.check(event, command)
             try:
@@ -264,7 +281,7 @@ class CreditClaimWorkflow:
             except ActivityError as error:
                 # An allocation may have been made all the same: matching reads what is.
                 self.lines_unseen = True
-                raise _answerable(error) from error
+                raise answerable(error) from error
         return self.claim.answers[update.id]
 
     # What people ask
@@ -272,9 +289,7 @@ class CreditClaimWorkflow:
     @workflow.update(description="Is the claim recorded? Answers once it is.")
     async def opened(self, question: Opened) -> Answer:
         """The answer to whoever opened the claim."""
-        await workflow.wait_condition(lambda: self.claim.version > 0 or self.duplicate is not None)
-        if self.duplicate is not None:
-            raise _copy(self.duplicate)
+        await self._until_opened()
         claim = self.claim
         return Answer(claim_id=claim.id, version=claim.version, status=claim.status, request_hash=claim.request_hash)
 
@@ -316,7 +331,7 @@ class CreditClaimWorkflow:
                 Tickets.reply,
                 ReplyToTicket(number=number, text=command.text, customer_id=customer_id),
                 summary="Add the note to the ticket",
-                **WITHIN_UPDATE,
+                **SEND,
             )
             return lifecycle.replied(self.claim, command, ticket)
 
@@ -395,18 +410,3 @@ class CreditClaimWorkflow:
     def credits_changed(self, news: CreditNews) -> None:
         """Looked at in its turn."""
         self.lines_unseen = True
-
-
-def _copy(error: ApplicationError) -> ApplicationError:
-    return ApplicationError(error.message, *error.details, type=error.type, non_retryable=True)
-
-
-def _answerable(error: ActivityError) -> ApplicationError:
-    """What a person is told when the work behind their request failed. Nothing was changed."""
-    if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
-        return _copy(error.cause)
-    return ApplicationError(
-        "Microsoft or our own store didn't answer in time. Nothing was changed; send it again with a new key.",
-        type="microsoft_unavailable",
-        non_retryable=True,
-    )

@@ -1,11 +1,14 @@
-"""A request of a person to a workflow: an Update that is refused before it is accepted, where the rules say so."""
+"""A request of a person to a workflow: an Update that is refused before it is accepted, where the rules say so, and
+what the person is told when the work behind it failed."""
 
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
 
+from activities.failures import MICROSOFT_UNAVAILABLE
 from domain.claims import Answer, Event
 from domain.messages import Command
 
@@ -37,3 +40,20 @@ def asked(
         return handler
 
     return decorate
+
+
+def again(error: ApplicationError) -> ApplicationError:
+    """The same failure for somebody else: an exception is raised once."""
+    return ApplicationError(error.message, *error.details, type=error.type, non_retryable=True)
+
+
+def answerable(error: ActivityError) -> ApplicationError:
+    """What a person is told when the work behind their request failed. The claim is as it was."""
+    if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+        return again(error.cause)
+    return ApplicationError(
+        "Microsoft or our own store didn't answer in time. The claim is as it was; send it again with a new key: a "
+        "note that reached Microsoft all the same isn't written twice.",
+        type=MICROSOFT_UNAVAILABLE,
+        non_retryable=True,
+    )

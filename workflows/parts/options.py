@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TypedDict
 
 from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityCancellationType
 
 
 class Options(TypedDict, total=False):
@@ -13,6 +14,7 @@ class Options(TypedDict, total=False):
     schedule_to_close_timeout: timedelta
     heartbeat_timeout: timedelta
     retry_policy: RetryPolicy
+    cancellation_type: ActivityCancellationType
 
 
 READ = Options(
@@ -33,13 +35,26 @@ WITHIN_UPDATE = Options(
 )
 """Something a person waits for: it must have answered before the API's own time-out (15 s) does."""
 
+SEND = Options(
+    start_to_close_timeout=timedelta(seconds=12),
+    schedule_to_close_timeout=timedelta(seconds=12),
+    retry_policy=WITHIN_UPDATE["retry_policy"],
+)
+"""Writing to Microsoft while a person waits: an attempt that takes too long is the last one, because what it sent may
+still arrive."""
+
+MATCH = Options(**WITHIN_UPDATE, cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
+"""Giving the claim a line: whoever cancels the claim meanwhile, it has to know what it was given."""
+
 RECORD = Options(
     start_to_close_timeout=timedelta(seconds=10),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(milliseconds=200), backoff_coefficient=2, maximum_interval=timedelta(seconds=30)
     ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
-"""Writing the claim's record: tried until the database takes it, because nothing may happen unrecorded."""
+"""Writing the claim's record: tried until the database takes it, because nothing may happen unrecorded. Whoever cancels
+the claim meanwhile, the next version comes after this one."""
 
 SWEEP = Options(
     start_to_close_timeout=timedelta(minutes=30),
