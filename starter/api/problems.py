@@ -142,6 +142,8 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     errors = []
     for found in error.errors():
         source, *parts = (str(part) for part in found["loc"])
+        if source != "body":  # one of several values is still a value of that parameter
+            parts = parts[:1]
         if found["type"] == "json_invalid":
             errors.append(FieldError(source="body", field="", message="The body isn't JSON."))
             continue

@@ -213,6 +213,14 @@ async def _answered(desk: Desk, request: Request, claim: Claim, send: Callable[[
         raise _Gone from None
     except RPCError as error:
         raise _rpc_problem(error) from None
+    except RuntimeError as error:
+        # What the SDK raises where the first connection isn't had; it has no type of its own.
+        if not str(error).startswith("Failed client connect"):
+            raise
+        raise unavailable(
+            "temporal_unavailable",
+            "Temporal doesn't answer, so nothing was done. Ask again with the same Idempotency-Key.",
+        ) from None
 
 
 async def _problem(desk: Desk, request: Request, claim: Claim, cause: ApplicationError) -> Exception:
