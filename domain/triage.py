@@ -22,8 +22,6 @@ class Route(StrEnum):
     NOT_CLAIMABLE = "not_claimable"
 
 
-BY_CANCELLATION = frozenset({Route.CANCEL_NOW, Route.REFUNDED_IN_FULL, Route.CREDITED_PRO_RATA})
-
 PURCHASE_CATEGORIES = frozenset({Category.ACCIDENTAL_PURCHASE, Category.DUPLICATE_ORDER, Category.CANCELLATION})
 """The categories whose remedy is to cancel the subscription, where that's still possible."""
 
