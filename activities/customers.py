@@ -6,11 +6,11 @@ from zoneinfo import ZoneInfo
 
 from temporalio import activity
 
-from activities.expected_credit import expected_credit
 from activities.failures import told
 from domain import deadlines
 from domain.claims import Claim, CreditState, Opening
 from domain.evidence import KINDS, Requirement
+from domain.expected_credit import expected_credit
 from domain.lifecycle import Triaged
 from domain.model import Frozen, Refusal, Refused
 from domain.policy import POLICY, Commerce, PolicyError

@@ -48,6 +48,11 @@ CLOSED = frozenset({Status.CREDITED, Status.DENIED, Status.EXPIRED, Status.WITHD
 OPEN = frozenset(Status) - CLOSED
 
 
+_TO_BE_FILED = frozenset(
+    {Status.COLLECTING_EVIDENCE, Status.READY_TO_FILE, Status.OVERDUE, Status.FILED, Status.NEEDS_INFORMATION}
+)
+
+
 class WaitingOn(StrEnum):
     """Who has to do something next."""
 
@@ -279,6 +284,11 @@ class Claim(Frozen):
     def checklist(self) -> tuple[ChecklistItem, ...]:
         """The evidence asked for, with what is still missing."""
         return checklist(self.requirements, self.documents)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """The first instant too late for filing, UTC; None where nothing has to be filed (any more)."""
+        return self.deadline.due_at if self.deadline and self.status in _TO_BE_FILED else None
 
     @property
     def open_key(self) -> str | None:

@@ -17,8 +17,6 @@ from records.listing import ClaimFilter, Page, Sort, after, read_cursor, to_curs
 ATTEMPTS = 4
 """How often a transaction that met another one is tried."""
 
-_NOTHING_TO_FILE = frozenset(Status) - OPEN | {Status.TRIAGING, Status.CANCEL_NOW, Status.AWAITING_CREDIT}
-
 
 class DuplicateClaim(Exception):  # noqa: N818 - says what is wrong as it is
     """Another open claim, `claim_id`, is about the same thing."""
@@ -235,7 +233,6 @@ async def _record(connection: AsyncConnection, claim: Claim, entry: Entry) -> No
 
 def _columns(claim: Claim) -> dict[str, object]:
     said, filing = claim.opening, claim.filing
-    has_to_be_filed = claim.deadline is not None and claim.status not in _NOTHING_TO_FILE
     searched = (
         claim.id,
         claim.customer_name,
@@ -252,7 +249,7 @@ def _columns(claim: Claim) -> dict[str, object]:
         "subscription_id": said.subscription_id.lower(),
         "opened_by_tenant": claim.opened_by.tenant_id.lower(),
         "opened_at": claim.opened_at,
-        "due_at": claim.deadline.due_at if claim.deadline and has_to_be_filed else None,
+        "due_at": claim.due_at,
         "assignee": claim.assignee,
         "open_key": claim.open_key,
         "ticket_number": filing.number if filing else None,

@@ -8,10 +8,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.customers import TriageRequest
-from activities.expected_credit import expected_credit
 from domain.claims import Claim, Status
 from domain.credits import CreditLine
 from domain.evidence import EvidenceKind
+from domain.expected_credit import expected_credit
 from domain.lifecycle import Triaged
 from domain.money import Money
 from domain.policy import Category, Commerce

@@ -5,23 +5,18 @@ from typing import Any
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, SearchAttributeUpdate, TypedSearchAttributes
 
-from domain.claims import Claim, Status
+from domain.claims import Claim
 from runtime.attributes import CLAIM_STATUS, CUSTOMER_ID, DUE_AT, TICKET_ID, WAITING_ON
-
-_NO_DUE_DATE = frozenset({Status.TRIAGING, Status.CANCEL_NOW, Status.AWAITING_CREDIT})
 
 
 def _values(claim: Claim) -> list[tuple[SearchAttributeKey[Any], str | datetime | None]]:
     # Any: a list of keys of two value types; each pair is built from the key's own type below.
-    due_at = claim.deadline.due_at if claim.deadline else None
-    if claim.status.is_closed or claim.status in _NO_DUE_DATE:
-        due_at = None
     return [
         (CLAIM_STATUS, claim.status.value),
         (CUSTOMER_ID, claim.opening.customer_id),
         (WAITING_ON, None if claim.status.is_closed else claim.waiting_on.value),
         (TICKET_ID, claim.filing.number if claim.filing else None),
-        (DUE_AT, due_at),
+        (DUE_AT, claim.due_at),
     ]
 
 
