@@ -16,7 +16,7 @@ from rich.text import Text
 
 from runtime.settings import Settings, load_settings, variable
 from starter.cli.output import console as console_of_data
-from starter.parts import DeskError, Seed
+from starter.parts import DeskError, Seed, reached_at
 from starter.processes import Desk
 from starter.tour import STORIES, Told, take_tour
 
@@ -168,7 +168,7 @@ def _welcome(settings: Settings, seed: Seed) -> str:
             "",
             f"API           {settings.api_url}/docs",
             f"Temporal UI   {settings.temporal_ui_url}/namespaces/default/workflows?query={query}",
-            f"Microsoft     http://127.0.0.1:{settings.simulator_port}/_simulator/docs (simulated)",
+            f"Microsoft     {_simulator(settings)}/_simulator/docs (simulated)",
             f"Logs          {settings.data_dir / 'logs'}",
             "",
             "To work at the desk, in another terminal:",
@@ -182,6 +182,10 @@ def _welcome(settings: Settings, seed: Seed) -> str:
     )
 
 
+def _simulator(settings: Settings) -> str:
+    return reached_at(settings.simulator_host, settings.simulator_port)
+
+
 def _environment_file(settings: Settings) -> str:
     return str(settings.data_dir / "desk.env")
 
@@ -190,7 +194,7 @@ def _keep_environment(settings: Settings, seed: Seed) -> None:
     """Write what the command line needs to find this desk: for a shell to read. No secret is in it."""
     values = {
         "api_url": settings.api_url,
-        "login_url": f"http://127.0.0.1:{settings.simulator_port}",
+        "login_url": _simulator(settings),
         "login_tenant": seed.tenant,
         "login_client_id": seed.client_id,
         "login_scope": f"{seed.audience}/.default",

@@ -74,6 +74,13 @@ class Seed(BaseModel):
     subscriptions: dict[str, SimulatedSubscription]
 
 
+def reached_at(host: str, port: int) -> str:
+    """The address by which something that listens there is reached from this machine."""
+    everywhere = host in ("", "0.0.0.0", "::")  # noqa: S104 - recognised, not listened on
+    name = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}"
+
+
 def check_ports(settings: Settings) -> None:
     """Raise DeskError, which names every port that can't be used and the variable that changes it."""
     ports = {
@@ -146,7 +153,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "TEMPORAL_ADDRESS": f"127.0.0.1:{settings.temporal_port}",
         "TEMPORAL_NAMESPACE": "default",
         "TEMPORAL_CONFIG_FILE": os.devnull,
-        "SIMULATOR_BASE_URL": f"http://127.0.0.1:{settings.simulator_port}",
+        "SIMULATOR_BASE_URL": reached_at(settings.simulator_host, settings.simulator_port),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -171,14 +178,17 @@ def part(name: str, settings: Settings) -> Part:
             state = str(settings.data_dir / "simulator.db")
             host, port = settings.simulator_host, settings.simulator_port
             command = (*python, "simulator", "--host", host, "--port", str(port), "--state", state)
-            return Part(name, "the simulated Microsoft", command, f"http://127.0.0.1:{port}/_simulator/health")
+            return Part(name, "the simulated Microsoft", command, f"{reached_at(host, port)}/_simulator/health")
         case "worker":
-            metrics = f"http://127.0.0.1:{settings.worker_metrics_port}/metrics"
+            metrics = f"{reached_at(settings.worker_metrics_host, settings.worker_metrics_port)}/metrics"
             polling = ('poller_type="workflow_task"', 'poller_type="activity_task"')
             return Part(name, "the worker", (*python, "worker"), metrics, polling)
         case "api":
             return Part(
-                name, "the API", (*python, "starter.cli", "api"), f"http://127.0.0.1:{settings.api_port}/readyz"
+                name,
+                "the API",
+                (*python, "starter.cli", "api"),
+                f"{reached_at(settings.api_host, settings.api_port)}/readyz",
             )
     raise ValueError(name)
 

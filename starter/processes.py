@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from records.database import migrate
 from runtime.settings import Settings, variable
-from starter.parts import DeskError, Part, Seed, check_ports, environment, part, simulated_identity
+from starter.parts import DeskError, Part, Seed, check_ports, environment, part, reached_at, simulated_identity
 
 READY_WITHIN = 60.0
 """Seconds that a process has until it answers; a machine that is busy with its first start needs some."""
@@ -53,7 +53,7 @@ class Desk:
 
     def __init__(self, settings: Settings, said: Callable[[str], None] = lambda text: None) -> None:
         self.settings = settings
-        self.simulator_url = f"http://127.0.0.1:{settings.simulator_port}"
+        self.simulator_url = reached_at(settings.simulator_host, settings.simulator_port)
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         """Those started and not yet seen to have ended, by name: temporal, simulator, worker, api."""
         self.logs = settings.data_dir / "logs"
@@ -124,7 +124,9 @@ class Desk:
             if self.processes[name].returncode is not None:
                 raise self._ended(name)
             if time.monotonic() > until:
-                raise DeskError(f"{_sentence(one.title)} didn't answer within {READY_WITHIN:.0f} seconds. {self._tail(name)}")
+                raise DeskError(
+                    f"{_sentence(one.title)} didn't answer within {READY_WITHIN:.0f} seconds. {self._tail(name)}"
+                )
             await asyncio.sleep(0.1)
 
     async def kill(self, name: str) -> None:
