@@ -2,20 +2,25 @@
 
 import asyncio
 import sysconfig
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
-from temporalio.client import Client, WorkflowHandle
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
 
-from domain.claims import Answer, Claim, Contact, Incident, Opening, RaisedBy, Status
+from domain.claims import Answer, Claim, Contact, Event, Incident, Opening, RaisedBy, Status
 from domain.evidence import Document, EvidenceKind, media_type
 from domain.messages import AttachEvidence, Command, Opened
+from domain.model import Refusal
 from domain.money import exact
 from domain.policy import Category, Commerce
 from domain.roles import Actor, Role
@@ -146,6 +151,49 @@ class Desk:
             assert asyncio.get_running_loop().time() < until, f"still {claim and claim.status}, not {statuses}"
             await asyncio.sleep(0.02)
 
+    async def happened(self, handle: Handle, event: Event, times: int = 1) -> Claim:
+        """Wait until the event is that often on the claim's timeline; the claim then."""
+        until = asyncio.get_running_loop().time() + 20
+        while True:
+            entries = await self.records.timeline(handle.id, 0, 500)
+            if sum(entry.event is event for entry in entries) >= times:
+                return await self.claim(handle)
+            said = "; ".join(f"{entry.event}: {entry.text}" for entry in entries)
+            assert asyncio.get_running_loop().time() < until, f"no {event} so far: {said}"
+            await asyncio.sleep(0.02)
+
+    async def events(self, handle: Handle) -> list[Event]:
+        """What stands on the claim's timeline, oldest first."""
+        return [entry.event for entry in await self.records.timeline(handle.id, 0, 500)]
+
+    async def ask_with_start(self, claim: Claim, action: str, command: Command, key: str | None = None) -> Answer:
+        """Send a person's request to a claim that is closed, as the API does for those that take it up again."""
+        operation = WithStartWorkflowOperation(
+            CreditClaimWorkflow.run,
+            ClaimStart(claim=claim),
+            id=claim.id,
+            task_queue=self.settings.task_queue,
+            search_attributes=attributes(claim),
+            static_summary=summary(claim),
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        )
+        answer: Answer = await self.client.execute_update_with_start_workflow(
+            action, command, id=key or uuid4().hex, start_workflow_operation=operation, result_type=Answer
+        )
+        return answer
+
+    def handle(self, claim: Claim) -> Handle:
+        """The newest run of the claim's workflow."""
+        return self.client.get_workflow_handle_for(CreditClaimWorkflow.run, claim.id)
+
+    async def shown(self, handle: Handle) -> tuple[dict[str, object], str]:
+        """What the Temporal UI shows of the claim: its search attributes by name, and its page."""
+        described = await handle.describe()
+        known = {pair.key.name: pair.value for pair in described.typed_search_attributes}
+        metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        return known, metadata.current_details
+
     async def sweep(self, name: str) -> None:
         """Run a sweep now, as its schedule does."""
         await self.client.execute_workflow(name, id=f"{name}-{uuid4()}", task_queue=self.settings.task_queue)
@@ -155,6 +203,37 @@ class Desk:
         found = await self.records.get(handle.id)
         assert found is not None
         return found
+
+
+async def refused(request: Awaitable[object]) -> Refusal:
+    """The reason for which a claim refused."""
+    with pytest.raises(WorkflowUpdateFailedError) as failed:
+        await request
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == ("refused", True)
+    return Refusal.model_validate(cause.details[0])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until it holds; fails after a while."""
+    end = asyncio.get_running_loop().time() + 20
+    while not holds():
+        assert asyncio.get_running_loop().time() < end, "it never came about"
+        await asyncio.sleep(0.02)
+
+
+async def all_of(*work: Awaitable[object]) -> None:
+    """Do it all at once; every failure is told."""
+    failed = [error for error in await asyncio.gather(*work, return_exceptions=True) if isinstance(error, Exception)]
+    if failed:
+        raise ExceptionGroup("not all came out right", failed)
+
+
+async def skip_to(environment: WorkflowEnvironment, handle: Handle, instant: datetime) -> None:
+    """Let the claim's clock, and nobody else's, go on to that instant."""
+    ahead = instant - await environment.get_current_time(handle)
+    await environment.fast_forward(handle, max(ahead, timedelta(milliseconds=1)))
 
 
 @asynccontextmanager
