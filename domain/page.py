@@ -70,6 +70,6 @@ def page(claim: Claim) -> str:
         lines.append(f"**Credited so far** {claim.credit.allocated} {claim.credit.allocations[0].currency}")
     if claim.checklist:
         lines.append(
-            "\n".join(f"- [{'x' if item.satisfied else ' '}] {item.title}" for item in claim.checklist if item.required)
+            "\n".join(f"- {'✓' if item.satisfied else '✗'} {item.title}" for item in claim.checklist if item.required)
         )
     return "\n\n".join(lines)

@@ -44,6 +44,7 @@ from domain.messages import (
 from domain.model import Frozen, Refused
 from domain.page import page
 from domain.policy import Category
+from domain.roles import Actor
 from domain.tickets import TicketLookup
 from workflows.parts.asked import again, answerable, asked
 from workflows.parts.options import MATCH, READ, RECORD, RETRY_TROUBLE_AFTER, SEND, WITHIN_UPDATE
@@ -93,7 +94,7 @@ class CreditClaimWorkflow:
     async def _open(self) -> bool:
         try:
             async with self.lock:
-                await self._apply(lifecycle.opened(self.claim))
+                await self._apply(lifecycle.opened(self.claim), actor=self.claim.opened_by)
         except ActivityError as error:
             if not isinstance(error.cause, ApplicationError) or error.cause.type != DUPLICATE_CLAIM:
                 raise
@@ -231,9 +232,12 @@ class CreditClaimWorkflow:
 
     # How anything happens
 
-    async def _apply(self, change: Change, command: Command | None = None, update_id: str = "") -> None:
+    async def _apply(
+        self, change: Change, command: Command | None = None, update_id: str = "", actor: Actor | None = None
+    ) -> None:
         """Make the change, recorded before anybody can see it. The caller holds the lock."""
-        after, entry = lifecycle.apply(self.claim, change, workflow.now(), command.actor if command else None)
+        actor = command.actor if command else actor
+        after, entry = lifecycle.apply(self.claim, change, workflow.now(), actor)
         if command:
             after = lifecycle.remember(after, update_id, command.request_hash, change.result)
         await workflow.execute_activity_method(

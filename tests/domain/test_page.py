@@ -47,8 +47,8 @@ def test_the_page_shows_due_date_route_and_checklist() -> None:
     text = page(claim)
     assert "**Due on** 2026-03-31 (UTC)" in text
     assert "**Route** service request" in text
-    assert "- [x] Microsoft's credit request and refund form" in text
-    assert "- [ ] The written request received from the end customer" in text
+    assert "- ✓ Microsoft's credit request and refund form" in text
+    assert "- ✗ The written request received from the end customer" in text
     assert "**Waiting on** the customer" in text
 
 
