@@ -179,7 +179,8 @@ async def _prepared(desk: Desk, caller: Caller, claim_id: str, body: OpenClaim, 
         status_since=now,
     )
     assert claim.open_key is not None, "a claim starts open"
-    if other := await desk.claims.find_open(claim.open_key):
+    other = await desk.claims.find_open(claim.open_key)
+    if other not in (None, claim_id):  # the same request, sent twice at once, may have opened it in between
         raise await updates.duplicate(desk, caller, other)
     return claim
 

@@ -9,6 +9,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
+from activities.credits import CREDIT_SWEEP
+from activities.evidence import DOCUMENT_SWEEP
+from activities.tickets import TICKET_SWEEP
 from records.database import check_migrated
 from runtime.settings import Settings
 from starter.api.desk import Desk, TheDesk
@@ -72,9 +75,9 @@ async def metrics(desk: TheDesk) -> Response:
 def sweep_seconds(settings: Settings) -> dict[str, int]:
     """How often each sweep should succeed, by the name under which its successes are on record."""
     return {
-        "tickets": settings.ticket_sweep_seconds,
-        "credits": settings.credit_sweep_seconds,
-        "documents": settings.document_sweep_seconds,
+        TICKET_SWEEP: settings.ticket_sweep_seconds,
+        CREDIT_SWEEP: settings.credit_sweep_seconds,
+        DOCUMENT_SWEEP: settings.document_sweep_seconds,
     }
 
 

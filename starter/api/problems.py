@@ -132,8 +132,10 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         case 405:
             allowed = headers.get("Allow", headers.get("allow", ""))
             problem = Problem(405, "method_not_allowed", f"This address takes only: {allowed}.", headers=headers)
+        case 400:  # what Starlette and FastAPI say of a body that they can't take apart
+            problem = Problem(422, "validation", f"The body can't be read. {error.detail}.")
         case status:
-            problem = Problem(status, "bad_request", "The request can't be read: " + str(error.detail), headers=headers)
+            problem = Problem(status, "bad_request", str(error.detail), headers=headers)
     return problem.response(request.url.path)
 
 

@@ -20,7 +20,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.failures import DUPLICATE_CLAIM, MICROSOFT_UNAVAILABLE, REFUSED
 from domain.claims import Answer, Claim, Event, allowed_actions, refusal
 from domain.messages import Command, Opened
-from domain.model import Frozen, Refusal
+from domain.model import Frozen, Refusal, Refused
 from domain.roles import Actor
 from starter.api.auth import Caller
 from starter.api.desk import Desk
@@ -98,15 +98,17 @@ async def act(
         return claim, known
     actor = may(request.caller, claim, event)
     try:
-        answer = await _answered(
-            desk, request, claim, lambda: _send(desk, claim, event, command(actor), request.update_id)
-        )
-    except _Gone:
-        # It closed between our reading and our asking: what is on record now is the answer.
-        claim = await desk.claim(request.caller, claim.id)
-        if known := _known(claim, request):
-            return claim, known
-        may(request.caller, claim, event)
+        answer = await _answered(desk, request, lambda: _send(desk, claim, event, command(actor), request.update_id))
+    except (_Gone, Refused, Problem) as failure:
+        # Since we read it the claim may have moved, by this same request even, sent twice at once: the record says.
+        now = await desk.claim(request.caller, claim.id)
+        if known := _known(now, request):
+            return now, known
+        if isinstance(failure, Problem):
+            raise
+        if isinstance(failure, Refused):
+            raise refused(failure.refusal, allowed_actions(now, tuple(request.caller.roles))) from None
+        may(request.caller, now, event)
         raise unavailable(
             "claim_has_no_run",
             "The claim is on record as open, but its workflow isn't running. Nothing was changed; an operator has to "
@@ -132,7 +134,7 @@ async def open_claim(desk: Desk, request: Request, claim: Claim) -> Claim:
         return answer
 
     try:
-        answer = await _answered(desk, request, claim, send)
+        answer = await _answered(desk, request, send)
     except _Gone:
         recorded = await desk.claims.get(claim.id)
         if recorded is None:
@@ -197,15 +199,15 @@ async def _send(desk: Desk, claim: Claim, event: Event, command: Command, update
     return answer
 
 
-async def _answered(desk: Desk, request: Request, claim: Claim, send: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The claim's answer. Raises _Gone, or the problem that its refusal, or its silence, comes to."""
+async def _answered(desk: Desk, request: Request, send: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The claim's answer. Raises _Gone, Refused, or the problem that any other failure or its silence comes to."""
     try:
         async with asyncio.timeout(desk.settings.update_timeout_seconds):
             return await send()
     except WorkflowUpdateFailedError as error:
         cause = error.cause
         if isinstance(cause, ApplicationError):
-            raise await _problem(desk, request, claim, cause) from None
+            raise await _failure(desk, request, cause) from None
         raise _unknown("the claim's workflow didn't take it") from None
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
         raise _unknown("the claim didn't answer in time") from None
@@ -223,11 +225,11 @@ async def _answered(desk: Desk, request: Request, claim: Claim, send: Callable[[
         ) from None
 
 
-async def _problem(desk: Desk, request: Request, claim: Claim, cause: ApplicationError) -> Exception:
+async def _failure(desk: Desk, request: Request, cause: ApplicationError) -> Exception:
     detail = cause.details[0] if cause.details else None
     try:
         if cause.type == REFUSED:
-            return refused(Refusal.model_validate(detail), allowed_actions(claim, tuple(request.caller.roles)))
+            return Refused(Refusal.model_validate(detail))
         if cause.type == DUPLICATE_CLAIM:
             return await duplicate(desk, request.caller, _Duplicate.model_validate(detail).claim_id)
     except ValidationError:

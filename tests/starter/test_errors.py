@@ -88,8 +88,7 @@ async def test_a_body_that_is_not_json(ana: Caller) -> None:
         problem(answer, 422, "validation")
     for content in (b"\xff\xfe", b'{"billing_day": ' + b"9" * 5000 + b"}", b"[" * 5000):
         answer = await ana.http.post("/v1/claims", content=content, headers=headers)
-        assert answer.status_code in (400, 422), answer.text
-        assert answer.headers["content-type"] == "application/problem+json"
+        problem(answer, 422, "validation")
 
 
 async def test_a_body_of_another_media_type(ana: Caller) -> None:
