@@ -87,7 +87,9 @@ def apply(claim: Claim, change: Change, at: datetime, actor: Actor | None = None
         # What passed while nobody was to be reminded isn't made up for.
         ahead = tuple(reminder for reminder in after.reminders if reminder.at > at)
         after = after.model_copy(update={"reminders": ahead})
-    entry = Entry(version=after.version, at=at, event=change.event, status=after.status, actor=actor, text=change.text)
+    # Opening starts the workflow, so nobody asks it to: who opened the claim stands on the claim.
+    by = claim.opened_by if change.event is Event.OPENED else actor
+    entry = Entry(version=after.version, at=at, event=change.event, status=after.status, actor=by, text=change.text)
     return after, entry
 
 
