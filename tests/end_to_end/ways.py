@@ -10,11 +10,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from temporalio.client import Client
 
 from runtime.settings import Settings
+from runtime.temporal import plugin
 from starter.processes import Desk
 
 Json = dict[str, Any]
+
+ANA, HANA, FINN, SAM = (f"{name}@partner.example" for name in ("ana", "hana", "finn", "sam"))
+"""Admin agent, Helpdesk agent, Billing admin, Sales agent."""
+CARL, CORA, RITA = "carl@contoso.example", "cora@fabrikam.example", "rita@reseller.example"
+"""The customers Contoso and Fabrikam, and an indirect reseller."""
 
 FORM = (
     "credit_request_form",
@@ -27,6 +34,12 @@ def customer_mail(domain: str, text: str = "Please claim the credit for us.") ->
     """The written request of a customer, as an e-mail from their domain."""
     headers = f"From: it@{domain}\r\nTo: ana@partner.example\r\nSubject: Credit\r\nDate: Mon, 2 Nov 2026 09:00:00 +0000"
     return "customer_request", "request.eml", f"{headers}\r\n\r\n{text}\r\n".encode()
+
+
+def papers(domain: str, about: str = "Users could not sign in.") -> dict[str, tuple[str, str, bytes]]:
+    """A document of every kind that a checklist can ask for: kind, file name, content."""
+    outage = ("outage_evidence", "zeiten überblick.txt", f"{about}\n25 users, four hours\n".encode())
+    return {kind: (kind, name, content) for kind, name, content in (FORM, customer_mail(domain, about), outage)}
 
 
 def free_ports(count: int) -> list[int]:
@@ -77,8 +90,9 @@ class TestDesk:
         self.seed = seed
         """`/_simulator/seed`: seed["customers"]["contoso"]["id"], seed["subscriptions"]["legacy_active"]["id"], …"""
         self._clients: dict[str, httpx.AsyncClient] = {}
+        self._temporal: Client | None = None
 
-    async def client(self, upn: str = "ana@partner.example") -> httpx.AsyncClient:
+    async def client(self, upn: str = ANA) -> httpx.AsyncClient:
         """The API as this test user: an Admin agent unless said. One client a user; don't close it."""
         if upn not in self._clients:
             self._clients[upn] = httpx.AsyncClient(
@@ -97,10 +111,61 @@ class TestDesk:
         answer = (await self.door.post(f"{base}/token", data=redeemed)).raise_for_status().json()
         return str(answer["access_token"])
 
-    async def opened(self, subscription: str, category: str = "technical_issue", **fields: Any) -> Json:
-        """A claim about a seeded subscription, freshly opened by Ana, with an incident reference of its own."""
-        one = self.seed["subscriptions"][subscription]
-        body: Json = {
+    async def temporal(self) -> Client:
+        """The Temporal server, as an operator reaches it."""
+        if self._temporal is None:
+            self._temporal = await Client.connect(f"127.0.0.1:{self.settings.temporal_port}", plugins=[plugin()])
+        return self._temporal
+
+    async def sweep(self, name: str) -> None:
+        """Run TicketSweep, CreditSweep or DocumentSweep to its end, as its schedule does."""
+        await (await self.temporal()).execute_workflow(
+            name, id=f"{name}-{uuid.uuid4()}", task_queue=self.settings.task_queue
+        )
+
+    async def subscribed(
+        self, customer: str, commerce: str = "new_commerce", *, days_ago: int = 90, **fields: Any
+    ) -> Json:
+        """A subscription of its own, as the seed has them: what is booked for it is nobody else's. 60.00 USD a year."""
+        bought = datetime.now(UTC) - timedelta(days=days_ago)
+        legacy = commerce == "legacy"
+        wanted: Json = {
+            "id": str(uuid.uuid4()),
+            "customer_id": self.seed["customers"][customer]["id"],
+            "commerce": commerce,
+            "offer_id": "796B6B5F-613C-4E24-A17C-EBA730D49C02" if legacy else "CFQ7TTC0LH18:0001:CFQ7TTC0K971",
+            "offer_name": "Office 365 Enterprise E3" if legacy else "Microsoft 365 Business Basic",
+            "creation_date": bought.isoformat(),
+            "effective_start_date": bought.isoformat(),
+            "commitment_end_date": (bought + timedelta(days=365 if legacy else 364)).isoformat(),
+            "cancellation_allowed_until_date": None if legacy else (bought + timedelta(days=7)).isoformat(),
+            "unit_price": "60.00",
+            "order_id": uuid.uuid4().hex[:12],
+            **fields,
+        }
+        made: Json = (await self.door.post("/subscriptions", json=wanted)).raise_for_status().json()
+        charge = {
+            "charge_type": "Cycle fee" if legacy else "new",
+            "amount": made["unit_price"],
+            "charge_start_date": made["effective_start_date"],
+            "charge_end_date": made["commitment_end_date"],
+        }
+        await self.invoice(made, charge)
+        return made
+
+    async def invoice(self, subscription: Json, *lines: Json, currency: str = "USD", **fields: Any) -> str:
+        """Microsoft issues an invoice of the subscription's type, with these lines for it; its id."""
+        provider = "recurring" if subscription["commerce"] == "legacy" else "one_time"
+        about = {"customer_id": subscription["customer_id"], "subscription_id": subscription["id"]}
+        body = {"billing_provider": provider, "currency": currency, "lines": [{**about, **line} for line in lines]}
+        body |= fields
+        return str((await self.door.post("/invoices", json=body)).raise_for_status().json()["id"])
+
+    def opening(self, subscription: str | Json, category: str = "technical_issue", **fields: Any) -> Json:
+        """The body that opens a claim about a subscription (the seed's name, or one of `subscribed`), with an incident
+        reference of its own."""
+        one: Json = self.seed["subscriptions"][subscription] if isinstance(subscription, str) else subscription
+        return {
             "customer_id": one["customer_id"],
             "subscription_id": one["id"],
             "category": category,
@@ -112,23 +177,69 @@ class TestDesk:
             "contact": {"name": "Ana Admin", "email": "ana@partner.example"},
             **fields,
         }
-        answer = await (await self.client()).post("/v1/claims", json=body)
+
+    async def opened(
+        self, subscription: str | Json, category: str = "technical_issue", *, by: str = ANA, **fields: Any
+    ) -> Json:
+        """A claim about a subscription, freshly opened by Ana, unless said otherwise."""
+        answer = await (await self.client(by)).post("/v1/claims", json=self.opening(subscription, category, **fields))
         assert answer.status_code == 201, answer.text
         return self.json(answer)
 
-    async def attached(self, claim_id: str, kind: str, filename: str, content: bytes) -> Json:
-        """The claim after Ana attached a document."""
-        answer = await (await self.client()).post(
-            f"/v1/claims/{claim_id}/evidence", data={"kind": kind}, files={"file": (filename, content)}
+    async def attached(self, claim_id: str, kind: str, filename: str, content: bytes, *, by: str = ANA) -> Json:
+        """The claim after Ana, unless said otherwise, attached a document."""
+        answer = await self.upload(claim_id, kind, filename, content, by=by)
+        assert answer.status_code == 201, answer.text
+        return self.json(answer)
+
+    async def upload(
+        self, claim_id: str, kind: str, filename: str, content: bytes, *, by: str = ANA, **headers: str
+    ) -> httpx.Response:
+        """The answer to a document sent by Ana, unless said otherwise."""
+        return await (await self.client(by)).post(
+            f"/v1/claims/{claim_id}/evidence", data={"kind": kind}, files={"file": (filename, content)}, headers=headers
         )
-        assert answer.status_code == 201, answer.text
-        return self.json(answer)
 
-    async def act(self, claim_id: str, action: str, **body: Any) -> Json:
-        """The claim after Ana did this, by the path: filing, replies, decision, withdrawal, …"""
-        answer = await (await self.client()).post(f"/v1/claims/{claim_id}/{action}", json=body)
+    async def collected(self, claim: Json, *, by: str = ANA, about: str = "Users could not sign in.") -> Json:
+        """The claim, triaged and with every document that was missing."""
+        claim = await self.until(claim["id"], lambda seen: seen["status"] != "triaging")
+        known = papers(self.domain(claim), about)
+        for item in claim["checklist"]:
+            if item["required"] and not item["satisfied"]:
+                claim = await self.attached(claim["id"], *known[item["kind"]], by=by)
+        return claim
+
+    def domain(self, claim: Json) -> str:
+        """The mail domain of the claim's customer."""
+        customers: dict[str, Json] = self.seed["customers"]
+        return next(str(one["domain"]) for one in customers.values() if one["id"] == claim["customer"]["id"])
+
+    async def filed(self, claim: Json, **ticket: Any) -> Json:
+        """The claim, collected and filed by Ana; `ticket` is what the portal is told besides."""
+        claim = await self.collected(claim)
+        return await self.act(claim["id"], "filing", ticket_number=await self.ticket(claim, **ticket))
+
+    async def microsoft(self, claim: Json, status: str, note: str | None = None) -> None:
+        """Microsoft does this to the claim's ticket: attention_needed (the note is the question), closed, open."""
+        path = f"/service-requests/{claim['filing']['number']}/status"
+        (await self.door.post(path, json={"status": status, "note": note})).raise_for_status()
+
+    async def notes(self, claim: Json) -> list[str]:
+        """What we wrote on the claim's ticket, as Microsoft truly has it."""
+        found = (await self.door.get(f"/service-requests/{claim['filing']['number']}")).raise_for_status().json()
+        return [str(note["text"]) for note in found["notes"] if note["by"] == "partner"]
+
+    async def act(self, claim_id: str, action: str, *, by: str = ANA, **body: Any) -> Json:
+        """The claim after Ana, unless said otherwise, did this, by its path: filing, replies, decision, …"""
+        answer = await (await self.client(by)).post(f"/v1/claims/{claim_id}/{action}", json=body)
         assert answer.is_success, answer.text
         return self.json(answer)
+
+    async def timeline(self, claim_id: str) -> list[Json]:
+        """Everything that happened to the claim."""
+        answer = await (await self.client()).get(f"/v1/claims/{claim_id}/timeline", params={"limit": 200})
+        items: list[Json] = answer.raise_for_status().json()["items"]
+        return items
 
     async def ticket(self, claim: Json, persona: str = "silence", **fields: Any) -> str:
         """The number of a ticket that a person files at the portal for this claim."""
