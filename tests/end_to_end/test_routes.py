@@ -1,0 +1,505 @@
+"""Each route to its end through the API, with who did what in which role; what is fetched, listed and linked."""
+
+import asyncio
+import io
+import zipfile
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from temporalio.client import WorkflowExecutionStatus
+
+from tests.end_to_end.ways import ANA, CARL, CORA, FINN, HANA, RITA, SAM, Json, TestDesk, papers
+from tests.starter.conftest import problem
+
+QUESTION = "Which users were affected?"
+
+
+def usd(amount: str) -> Json:
+    return {"amount": amount, "currency": "USD"}
+
+
+def done_by(entries: list[Json]) -> list[tuple[str, str | None, str | None]]:
+    """What happened, and who did it in which role."""
+    return [
+        (entry["event"], entry["actor"] and entry["actor"]["name"], entry["actor"] and entry["actor"]["role"])
+        for entry in entries
+    ]
+
+
+async def closed(desk: TestDesk, claim: Json, note: str) -> Json:
+    """The filed claim once it knows that Microsoft closed its ticket."""
+    await desk.microsoft(claim, "closed", note)
+    return await desk.until(claim["id"], lambda seen: seen["filing"]["ticket"]["status"] == "closed")
+
+
+async def test_a_service_request_from_the_incident_to_the_line_on_the_invoice(desk: TestDesk) -> None:
+    bought = await desk.subscribed("fabrikam")
+    claim = await desk.opened(bought, "service_outage", by=HANA, amount_asked=usd("24.00"))
+    claim = await desk.until(claim["id"], "collecting_evidence")
+    assert claim["route"] == "service_request"
+    assert [item["missing"] is not None for item in claim["checklist"]] == [True, True, True]
+    claim = await desk.collected(claim, by=HANA)
+    assert claim["status"] == "ready_to_file"
+    assert all(item["satisfied"] for item in claim["checklist"])
+
+    number = await desk.ticket(claim)
+    claim = await desk.act(claim["id"], "filing", ticket_number=number)
+    assert claim["status"] == "filed"
+    assert claim["filing"]["verified"]
+    await desk.microsoft(claim, "attention_needed", QUESTION)
+    claim = await desk.until(claim["id"], "needs_information")
+    assert claim["question"] == QUESTION
+    assert claim["waiting_on"] == "us"
+    claim = await desk.act(claim["id"], "replies", by=HANA, text="All 25 of them.")
+    assert claim["status"] == "filed"
+    assert await desk.notes(claim) == ["All 25 of them."]
+    claim = await closed(desk, claim, "approved: the credit will be on your next invoice.")
+    assert claim["waiting_on"] == "us"
+    claim = await desk.act(claim["id"], "decision", by=FINN, outcome="approved", reason="As the note says.")
+    assert claim["status"] == "awaiting_credit"
+    assert claim["credit"]["expected"] == [usd("24.00")]
+
+    invoice = await desk.invoice(bought, {"charge_type": "customerCredit", "amount": "-24.00"})
+    claim = await desk.until(claim["id"], "credited")
+    assert claim["credit"]["allocated"] == usd("24.00")
+    (allocation,) = claim["credit"]["allocations"]
+    assert (allocation["invoice_id"], allocation["by_hand"]) == (invoice, False)
+    assert claim["allowed_actions"] == []
+
+    entries = await desk.timeline(claim["id"])
+    hana, ana, finn = (
+        ("Hana Helpdesk", "helpdesk_agent"),
+        ("Ana Admin", "admin_agent"),
+        ("Finn Finance", "billing_admin"),
+    )
+    nobody = (None, None)
+    assert done_by(entries) == [
+        ("opened", *hana),
+        ("triaged", *nobody),
+        ("attach_evidence", *hana),
+        ("attach_evidence", *hana),
+        ("attach_evidence", *hana),
+        ("record_filing", *ana),
+        ("question_asked", *nobody),
+        ("reply", *hana),
+        ("ticket_changed", *nobody),
+        ("record_decision", *finn),
+        ("credit_matched", *nobody),
+    ]
+    assert [entry["version"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert claim["opening"]["opened_by"]["role"] == "helpdesk_agent"
+    assert entries[-1]["status"] == "credited"
+
+
+@pytest.mark.parametrize(
+    ("user", "customer", "raised_by"),
+    [(CARL, "contoso", "customer"), (CORA, "fabrikam", "customer"), (RITA, "northwind", "indirect_reseller")],
+)
+async def test_who_raises_a_claim_prepares_it_and_only_we_file_it(
+    desk: TestDesk, user: str, customer: str, raised_by: str
+) -> None:
+    bought = await desk.subscribed(customer)
+    claim = await desk.opened(bought, by=user)
+    assert claim["opening"]["raised_by"] == raised_by
+    assert claim["links"]["temporal_ui"] is None
+    claim = await desk.collected(claim, by=user)
+    assert claim["status"] == "ready_to_file"
+
+    theirs = await desk.client(user)
+    seen = (await theirs.get(f"/v1/claims/{claim['id']}")).json()
+    assert "record_filing" not in seen["allowed_actions"]
+    assert (await theirs.get(f"/v1/claims/{claim['id']}/packet")).status_code == 200
+    number = await desk.ticket(claim)
+    refused = await theirs.post(f"/v1/claims/{claim['id']}/filing", json={"ticket_number": number})
+    assert "admin_agent, global_admin" in problem(refused, 403, "role_may_not")["detail"]
+    for other in {CARL, CORA, RITA} - {user}:
+        answer = await (await desk.client(other)).get(f"/v1/claims/{claim['id']}")
+        problem(answer, 404, "not_found")
+    sales = await (await desk.client(SAM)).post(f"/v1/claims/{claim['id']}/filing", json={"ticket_number": number})
+    problem(sales, 403, "role_may_not")
+
+    claim = await desk.act(claim["id"], "filing", ticket_number=number)
+    assert claim["status"] == "filed"
+    roles = [(event, role) for event, _, role in done_by(await desk.timeline(claim["id"]))]
+    assert roles == [
+        ("opened", raised_by),
+        ("triaged", None),
+        ("attach_evidence", raised_by),
+        ("attach_evidence", raised_by),
+        ("record_filing", "admin_agent"),
+    ]
+
+
+async def test_a_customer_opens_claims_of_their_own_tenant_only(desk: TestDesk) -> None:
+    body = desk.opening(await desk.subscribed("fabrikam"))
+    answer = await (await desk.client(CARL)).post("/v1/claims", json=body)
+    assert problem(answer, 403, "own_tenant")["field"] == "customer_id"
+
+
+async def test_the_packet_holds_the_fields_in_order_and_every_document(desk: TestDesk) -> None:
+    claim = await desk.opened(
+        await desk.subscribed("fabrikam"), "service_outage", amount_asked=usd("12.5"), amount_basis="A day of 30"
+    )
+    packet = f"/v1/claims/{claim['id']}/packet"
+    await desk.until(claim["id"], "collecting_evidence")
+    ana = await desk.client()
+    problem(await ana.get(packet), 409, "checklist_complete")
+    claim = await desk.collected(claim)
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 2_000
+    claim = await desk.attached(claim["id"], "supporting_document", "../screen ü.png", picture)
+
+    answer = await ana.get(packet)
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.content == (await ana.get(packet)).content
+    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    assert archive.testzip() is None
+    fields = archive.read("fields.txt").decode()
+    said = claim["opening"]
+    in_order = [
+        f"Subscription ID: {said['subscription_id']}",
+        f"Customer tenant ID: {said['customer_id']}",
+        "Number of customers impacted: 1",
+        f"Outage incident ID: {said['incident']['reference']}",
+        "Billing admin e-mail address: ana@partner.example",
+        f"Problem start time: {said['incident']['date']} 00:00 UTC",
+        "Problem description:",
+        "Amount asked: 12.50 USD before tax (A day of 30).",
+        "Contact name: Ana Admin",
+    ]
+    assert sorted(in_order, key=fields.index) == in_order
+    where = archive.read("where-to-go.txt").decode()
+    assert "https://partner.microsoft.com/support" in where
+    assert claim["deadline"]["due_on"] in where
+
+    given = [*papers("fabrikam.example").values(), ("supporting_document", "", picture)]
+    kinds = {kind: content for kind, _, content in given}
+    packed = {name.split("-")[1]: archive.read(name) for name in archive.namelist() if name.startswith("documents/")}
+    assert packed == kinds
+    for document in claim["documents"]:
+        fetched = await ana.get(document["link"])
+        assert fetched.content == kinds[document["kind"]]
+        assert fetched.headers["content-type"].partition(";")[0] == document["media_type"]
+        assert fetched.headers["content-disposition"].startswith("attachment;")
+        assert fetched.headers["x-content-type-options"] == "nosniff"
+    assert claim["documents"][-1]["filename"] == "screen ü.png"
+
+
+async def test_a_legacy_licence_stopped_within_thirty_days_comes_back_whole(desk: TestDesk) -> None:
+    bought = await desk.subscribed("adatum", "legacy", days_ago=12, unit_price="48.00")
+    await desk.sweep("CreditSweep")
+    now = datetime.now(UTC).isoformat()
+    await stop(desk, bought, "suspended", now)
+    claim = await desk.opened(bought, "cancellation", stopped_on=now[:10])
+    claim = await desk.until(claim["id"], "credited")
+    assert claim["route"] == "refunded_in_full"
+    assert claim["credit"]["allocated"] == usd("48.00")
+    problem(await (await desk.client()).get(claim["links"]["packet"]), 409, "nothing_to_file")
+    problem(
+        await (await desk.client()).post(f"{claim['links']['self']}/reopening", json={"reason": "More."}),
+        409,
+        "status_allows",
+    )
+
+
+async def test_a_legacy_licence_stopped_later_comes_back_pro_rata(desk: TestDesk) -> None:
+    # Microsoft's own example: 48.00 a year, stopped with 318 days to go.
+    bought = await desk.subscribed("adatum", "legacy", days_ago=365 - 318, unit_price="48.00")
+    await desk.sweep("CreditSweep")
+    now = datetime.now(UTC).isoformat()
+    await stop(desk, bought, "suspended", now)
+    claim = await desk.opened(bought, "cancellation", stopped_on=now[:10])
+    claim = await desk.until(claim["id"], "credited")
+    assert claim["route"] == "credited_pro_rata"
+    assert claim["credit"]["allocated"] == usd("41.34")
+
+
+async def stop(desk: TestDesk, subscription: Json, status: str, at: str) -> None:
+    path = f"/subscriptions/{subscription['id']}/status"
+    (await desk.door.post(path, json={"status": status, "at": at})).raise_for_status()
+
+
+async def test_what_can_still_be_cancelled_is_and_the_rest_comes_back(desk: TestDesk) -> None:
+    # Microsoft's own example: 4.00 for 30 days, cancelled on the first.
+    now = datetime.now(UTC)
+    last = (now + timedelta(days=29)).isoformat()
+    bought = await desk.subscribed(
+        "northwind", days_ago=0, unit_price="4.00", commitment_end_date=last, billing_cycle="monthly"
+    )
+    await desk.sweep("CreditSweep")
+    incident = {"date": now.date().isoformat(), "reference": bought["order_id"], "description": "Bought by mistake."}
+    claim = await desk.opened(bought, "accidental_purchase", incident=incident)
+    claim = await desk.until(claim["id"], "cancel_now")
+    assert claim["route"] == "cancel_now"
+    shuts = datetime.fromisoformat(bought["cancellation_allowed_until_date"])
+    assert abs(datetime.fromisoformat(claim["triage"]["window_shuts_at"]) - shuts) < timedelta(seconds=1)
+    await desk.act(claim["id"], "check", by=SAM)
+    await desk.until(claim["id"], "cancel_now")
+    await stop(desk, bought, "deleted", bought["creation_date"])
+    await desk.act(claim["id"], "check")
+    claim = await desk.until(claim["id"], "credited")
+    assert claim["route"] == "credited_pro_rata"
+    assert claim["credit"]["allocated"] == usd("3.87")
+    roles = [(event, role) for event, _, role in done_by(await desk.timeline(claim["id"])) if event == "check_again"]
+    assert roles == [("check_again", "sales_agent"), ("check_again", "admin_agent")]
+
+
+async def test_azure_goes_by_its_own_form(desk: TestDesk) -> None:
+    claim = await desk.opened("northwind_azure_plan", "service_outage", amount_asked=usd("310.00"))
+    claim = await desk.collected(claim)
+    assert claim["route"] == "azure_ticket"
+    assert "filed assisted" in claim["triage"]["explanation"]
+    answer = await (await desk.client()).get(claim["links"]["packet"])
+    fields = zipfile.ZipFile(io.BytesIO(answer.content)).read("fields.txt").decode()
+    assert "Refund amount details: 310.00 USD before tax" in fields
+    claim = await desk.filed(claim)
+    assert claim["status"] == "filed"
+    claim = await closed(desk, claim, "denied: the request doesn't meet the policy.")
+    claim = await desk.act(claim["id"], "decision", by=HANA, outcome="denied", reason="Not within the SLA.")
+    assert claim["status"] == "denied"
+
+
+async def test_not_claimable_then_an_exception_filed_denied_and_reopened(desk: TestDesk) -> None:
+    claim = await desk.opened("nce_no_window", "accidental_purchase", by=SAM)
+    claim = await desk.until(claim["id"], "not_claimable")
+    assert claim["triage"]["rule"] == "past_every_window"
+    assert claim["waiting_on"] == "nobody"
+    sam = await desk.client(SAM)
+    refused = await sam.post(f"/v1/claims/{claim['id']}/exception", json={"reason": "Please."})
+    assert "admin_agent, global_admin" in problem(refused, 403, "role_may_not")["detail"]
+    reason = "The portal showed an error and charged all the same."
+    await desk.act(claim["id"], "exception", reason=reason)
+    claim = await desk.collected(claim)
+    assert (claim["route"], claim["status"]) == ("service_request", "ready_to_file")
+    answer = await (await desk.client()).get(claim["links"]["packet"])
+    assert reason in zipfile.ZipFile(io.BytesIO(answer.content)).read("fields.txt").decode()
+    claim = await desk.filed(claim)
+    claim = await desk.act(claim["id"], "decision", outcome="denied", reason="No rule grants it.")
+    assert claim["status"] == "denied"
+
+    first = claim["filing"]["number"]
+    claim = await desk.act(claim["id"], "reopening", by=HANA, reason="Microsoft's support advised to ask again.")
+    claim = await desk.until(claim["id"], "ready_to_file")
+    assert claim["filing"] is None
+    assert claim["earlier_filings"] == [first]
+    assert len(claim["documents"]) == 2
+    claim = await desk.filed(claim)
+    claim = await desk.act(claim["id"], "withdrawal", by=HANA, reason="The customer gave up.")
+    assert claim["status"] == "withdrawn"
+    roles = [(event, role) for event, _, role in done_by(await desk.timeline(claim["id"])) if role]
+    assert roles == [
+        ("opened", "sales_agent"),
+        ("file_as_exception", "admin_agent"),
+        ("attach_evidence", "admin_agent"),
+        ("attach_evidence", "admin_agent"),
+        ("record_filing", "admin_agent"),
+        ("record_decision", "admin_agent"),
+        ("reopen", "helpdesk_agent"),
+        ("record_filing", "admin_agent"),
+        ("withdraw", "helpdesk_agent"),
+    ]
+
+
+async def test_a_ticket_number_is_refused_kept_unverified_and_corrected(desk: TestDesk) -> None:
+    claim = await desk.collected(await desk.opened(await desk.subscribed("fabrikam")))
+    ana, filing = await desk.client(), f"/v1/claims/{claim['id']}/filing"
+    elsewhere = await desk.ticket(claim, customer_id=desk.seed["customers"]["adatum"]["id"])
+    answer = await ana.post(filing, json={"ticket_number": elsewhere})
+    assert problem(answer, 422, "ticket_customer")["field"] == "ticket_number"
+
+    await desk.door.put("/behaviour", json={"visible_after": 3})
+    try:
+        number = await desk.ticket(claim)
+    finally:
+        await desk.door.put("/behaviour", json={"visible_after": 0})
+    claim = await desk.act(claim["id"], "filing", ticket_number=number)
+    assert claim["status"] == "ready_to_file"
+    assert not claim["filing"]["verified"]
+    assert claim["waiting_on"] == "microsoft"
+    claim = await desk.until(claim["id"], "filed")
+    assert claim["filing"]["verified"]
+
+    right = await desk.ticket(claim)
+    claim = await desk.act(claim["id"], "filing", ticket_number=right)
+    assert claim["filing"]["number"] == right
+    assert claim["earlier_filings"] == [number]
+    answer = await ana.post(filing, json={"ticket_number": right})
+    problem(answer, 422, "ticket_once")
+
+
+async def test_filed_on_the_last_day_and_recorded_later_is_in_time(desk: TestDesk) -> None:
+    incident = datetime.now(UTC).date() - timedelta(days=100)
+    body: Json = {"incident": {"date": incident.isoformat(), "reference": f"EX-{incident}", "description": "Slow."}}
+    claim = await desk.opened(await desk.subscribed("tailspin", days_ago=200), **body)
+    claim = await desk.until(claim["id"], "overdue")
+    due = datetime.fromisoformat(claim["deadline"]["due_at"])
+    claim = await desk.collected(claim)
+    assert claim["status"] == "overdue"
+    late = await desk.ticket(claim, created_date=due.isoformat())
+    answer = await (await desk.client()).post(f"/v1/claims/{claim['id']}/filing", json={"ticket_number": late})
+    problem(answer, 422, "filed_in_time")
+    in_time = await desk.ticket(claim, created_date=(due - timedelta(milliseconds=1)).isoformat())
+    claim = await desk.act(claim["id"], "filing", ticket_number=in_time)
+    assert claim["status"] == "filed"
+
+
+async def test_late_credits_given_by_hand_taken_back_and_settled(desk: TestDesk) -> None:
+    bought = await desk.subscribed("wingtip")
+    claim = await desk.filed(await desk.opened(bought, amount_asked=usd("30.00")))
+    part = await desk.act(
+        claim["id"], "decision", by=FINN, outcome="approved_in_part", amount=usd("20.00"), reason="Part."
+    )
+    assert part["status"] == "awaiting_credit"
+    money = f"/v1/claims/{claim['id']}/credits"
+    # No line of these is what is expected: none is given by itself, and tomorrow's invoice comes without the credit.
+    invoice = await desk.invoice(
+        bought,
+        {"charge_type": "customerCredit", "amount": "-13.00", "credit_reason_code": "Service credit"},
+        {"charge_type": "customerCredit", "amount": "-7.01"},
+        invoice_date=(datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    )
+    claim = await desk.until(claim["id"], lambda seen: seen["credit"]["late_since_invoice"] is not None)
+    assert claim["credit"]["late_since_invoice"] == invoice
+    assert claim["waiting_on"] == "us"
+
+    finn = await desk.client(FINN)
+    seen = (await finn.get(money)).json()
+    first, second = sorted(seen["candidates"], key=lambda line: str(line["left"]["amount"]))
+    assert (first["left"], second["left"]) == (usd("13.00"), usd("7.01"))
+    assert not (await (await desk.client(CARL)).get(money)).is_success
+    answer = await finn.post(money, json={"line_id": first["id"], "amount": usd("13.01")})
+    assert problem(answer, 422, "line_left")["field"] == "amount"
+    answer = await finn.post(money, json={"line_id": first["id"]})
+    assert answer.status_code == 201
+    given = answer.json()["credit"]
+    assert given["allocated"] == usd("13.00")
+    assert [item["by_hand"] for item in given["allocations"]] == [True]
+    location = answer.headers["location"]
+    assert location == given["allocations"][0]["link"]
+
+    problem(await (await desk.client(HANA)).delete(location, params={"reason": "Wrong."}), 403, "role_may_not")
+    assert problem(await finn.delete(location), 422, "validation")["field"] == "reason"
+    answer = await finn.delete(location, params={"reason": "It belongs to another claim."})
+    assert answer.json()["credit"]["allocations"] == []
+    assert {line["left"]["amount"] for line in (await finn.get(money)).json()["candidates"]} == {"13.00", "7.01"}
+    problem(await finn.delete(location, params={"reason": "Again."}), 404, "not_found")
+
+    assert (await finn.post(money, json={"line_id": first["id"]})).status_code == 201
+    answer = await finn.post(money, json={"line_id": second["id"], "amount": usd("7.00")})
+    assert answer.json()["status"] == "credited"
+    assert answer.json()["credit"]["allocated"] == usd("20.00")
+    roles = {event: role for event, _, role in done_by(await desk.timeline(claim["id"]))}
+    assert roles["allocate_credit"] == roles["release_credit"] == "billing_admin"
+
+
+async def test_lists_are_filtered_sorted_and_paged(desk: TestDesk) -> None:
+    mark = f"list-{datetime.now(UTC):%H%M%S%f}"
+    customers = ("fabrikam", "fabrikam", "adatum", "adatum", "northwind")
+    opened = []
+    for number, customer in enumerate(customers):
+        day = datetime.now(UTC).date() - timedelta(days=31 * number + 1)
+        incident = {"date": day.isoformat(), "reference": f"{mark}-{number}", "description": "Slow."}
+        opened.append(await desk.opened(await desk.subscribed(customer, days_ago=300), incident=incident))
+    ids = [claim["id"] for claim in opened]
+    for claim_id in ids:
+        await desk.until(claim_id, lambda seen: seen["status"] in ("collecting_evidence", "overdue"))
+    await desk.act(ids[0], "assignee", by=HANA, assignee="Hana")
+    await desk.act(ids[1], "withdrawal", reason="No longer needed.")
+    ana = await desk.client()
+
+    async def listed(by: httpx.AsyncClient = ana, **query: Any) -> list[str]:
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            answer = await by.get("/v1/claims", params={"text": mark, **query, **cursor})
+            assert answer.status_code == 200, answer.text
+            page = answer.json()
+            found += [item["id"] for item in page["items"]]
+            if page["next_cursor"] is None:
+                return found
+            cursor = {"cursor": page["next_cursor"]}
+
+    assert await listed(sort="opened_at") == ids
+    assert await listed(sort="opened_at", limit=2) == ids
+    assert await listed(sort="-opened_at", limit=2) == ids[::-1]
+    # What is closed has nothing to be filed any more: it comes last.
+    assert await listed(sort="due_at", limit=2) == [ids[4], ids[3], ids[2], ids[0], ids[1]]
+    assert await listed(status="withdrawn") == [ids[1]]
+    overdue = {claim_id for claim_id in ids if (await desk.read(claim_id))["status"] == "overdue"}
+    assert overdue >= {ids[3], ids[4]}
+    assert set(await listed(status=["withdrawn", "overdue"])) == overdue | {ids[1]}
+    assert set(await listed(customer_id=desk.seed["customers"]["adatum"]["id"].upper())) == {ids[2], ids[3]}
+    assert await listed(assignee="Hana") == [ids[0]]
+    assert ids[0] not in await listed(waiting_on="nobody")
+    due = (await desk.read(ids[3]))["deadline"]["due_at"]
+    assert await listed(due_before=due) == [ids[4]]
+    assert set(await listed(await desk.client(CORA))) == {ids[0], ids[1]}
+    assert await listed(await desk.client(RITA)) == []
+    assert await listed(text=f"{mark}-4") == [ids[4]]
+
+
+async def test_an_etag_is_the_version(desk: TestDesk) -> None:
+    claim = await desk.opened(await desk.subscribed("fabrikam"))
+    claim = await desk.until(claim["id"], "collecting_evidence")
+    ana, path = await desk.client(), claim["links"]["self"]
+    etag = (await ana.get(path)).headers["etag"]
+    unchanged = await ana.get(path, headers={"If-None-Match": etag})
+    assert (unchanged.status_code, unchanged.content, unchanged.headers["etag"]) == (304, b"", etag)
+    await desk.act(claim["id"], "assignee", assignee="Ana")
+    changed = await ana.get(path, headers={"If-None-Match": etag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+
+
+async def test_the_run_in_the_temporal_ui_shows_where_the_claim_stands(desk: TestDesk) -> None:
+    claim = await desk.filed(await desk.opened(await desk.subscribed("fabrikam")))
+    link = claim["links"]["temporal_ui"]
+    assert link.startswith(f"{desk.settings.temporal_ui_url}/namespaces/default/workflows/")
+    assert (await desk.door.get(link)).status_code == 200
+    handle = (await desk.temporal()).get_workflow_handle(link.rpartition("/")[2])
+    run = await handle.describe()
+    assert run.status is WorkflowExecutionStatus.RUNNING
+    assert run.workflow_type == "CreditClaim"
+    assert (
+        await run.static_summary()
+        == f"technical issue of {claim['opening']['incident']['date']}, raised by the partner"
+    )
+    attributes = {pair.key.name: pair.value for pair in run.typed_search_attributes}
+    due = datetime.fromisoformat(claim["deadline"]["due_at"])
+    ours = {"ClaimStatus", "CustomerId", "TicketId", "WaitingOn", "DueAt"}
+    assert {name: value for name, value in attributes.items() if name in ours} == {
+        "ClaimStatus": "filed",
+        "CustomerId": claim["customer"]["id"],
+        "TicketId": claim["filing"]["number"],
+        "WaitingOn": "microsoft",
+        "DueAt": due,
+    }
+    told = await handle.query("__temporal_workflow_metadata")
+    details = str(told)
+    assert "## filed" in details
+    assert claim["filing"]["number"] in details
+    found = [
+        one.id async for one in (await desk.temporal()).list_workflows(f"TicketId = '{claim['filing']['number']}'")
+    ]
+    assert found == [claim["id"]]
+
+    await desk.act(claim["id"], "withdrawal", reason="Told enough.")
+    async with asyncio.timeout(20):
+        assert await handle.result() == "withdrawn"
+    attributes = {pair.key.name: pair.value for pair in (await handle.describe()).typed_search_attributes}
+    assert attributes["ClaimStatus"] == "withdrawn"
+    assert not {"DueAt", "WaitingOn"} & attributes.keys()
+
+
+async def test_the_deadline_and_the_kinds_of_evidence_are_told_before(desk: TestDesk) -> None:
+    told = (await (await desk.client(ANA)).get("/v1/evidence-kinds")).json()
+    assert told["max_bytes"] == desk.settings.max_document_bytes
+    assert {rule["kind"] for rule in told["kinds"]} == set(papers("x.example")) | {"supporting_document"}
+    claim = await desk.until((await desk.opened(await desk.subscribed("fabrikam")))["id"], "collecting_evidence")
+    deadline = claim["deadline"]
+    assert deadline["explanation"]
+    assert deadline["rule"] == "one-full-calendar-month"
+    assert datetime.fromisoformat(deadline["due_at"]).date() == datetime.fromisoformat(
+        deadline["due_on"]
+    ).date() + timedelta(days=1)
