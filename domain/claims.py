@@ -324,7 +324,8 @@ class Claim(Frozen):
 Guard = Callable[[Claim], Refusal | None]
 
 
-def _complete(claim: Claim) -> Refusal | None:
+def complete(claim: Claim) -> Refusal | None:
+    """A refusal that names the required documents still missing; None where none is."""
     if is_complete(claim.checklist):
         return None
     missing = "; ".join(item.missing for item in claim.checklist if item.required and item.missing)
@@ -379,7 +380,7 @@ TABLE: dict[Event, dict[Status, Move]] = {
     _E.REVOKE_EVIDENCE: {s: _move(*_EVIDENCE, guard=_not_given_to_microsoft) for s in _EVIDENCE}
     | {_S.OVERDUE: _move(_S.OVERDUE, guard=_not_given_to_microsoft)}
     | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW)},
-    _E.RECORD_FILING: {s: _move(s, *_AT_MICROSOFT, guard=_complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
+    _E.RECORD_FILING: {s: _move(s, *_AT_MICROSOFT, guard=complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
     | {s: _move(*_AT_MICROSOFT) for s in _AT_MICROSOFT},
     _E.REPLY: {_S.NEEDS_INFORMATION: _move(*_AT_MICROSOFT)},
     _E.RECORD_DECISION: {s: _move(_S.AWAITING_CREDIT, _S.CREDITED, _S.DENIED) for s in _AT_MICROSOFT},

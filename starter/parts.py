@@ -138,7 +138,7 @@ def simulated_identity(settings: Settings, seed: Seed, url: str) -> dict[str, st
         "auth_jwks_url": f"{url}/{seed.tenant}/discovery/v2.0/keys",
         "login_tenant": seed.tenant,
         "login_client_id": seed.client_id,
-        "login_scope": f"{seed.audience}/.default",
+        "login_scope": f"{seed.audience}/.default openid offline_access",
     }
     return {variable(name): value for name, value in values.items() if name not in settings.model_fields_set}
 

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.claims import Claim, Opening, RaisedBy, Status, WaitingOn
 from domain.money import exact
+from domain.packet import packet_refusal
 from domain.policy import Category
 from domain.roles import Action, Role, is_partner
 from microsoft.errors import ConsentExpired, Forbidden, MicrosoftError, NotFound, Rejected, Throttled
@@ -22,7 +23,7 @@ from starter.api.bodies import Id, IdempotencyKey, Line, OpenClaim, hashed, read
 from starter.api.desk import Desk, TheDesk
 from starter.api.models import ClaimPage, ClaimSummary, ClaimView, TimelinePage, claim_path
 from starter.api.problems import Problem, invalid, unavailable
-from starter.packet import packet, packet_refusal
+from starter.packet import packet
 
 EARLIEST_INCIDENT = date(2010, 1, 1)
 """Before Microsoft sold any of this through partners: a date earlier than that is a slip of the pen."""

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from domain.claims import Claim
-from microsoft.identity import Identity
+from microsoft.clients import microsoft
 from microsoft.partner_center import PartnerCenter
-from microsoft.transport import Transport
 from records.claims import ClaimRecords
 from records.credits import CreditRecords
 from records.database import engine
 from runtime.blobs import Blobs
-from runtime.settings import Settings, required
+from runtime.settings import Settings
 from runtime.temporal import connect
 from starter.api.auth import Caller, Tokens
 from starter.api.metrics import Metrics
@@ -59,19 +57,9 @@ async def opened_desk(settings: Settings, metrics: Metrics) -> AsyncIterator[Des
     async with AsyncExitStack() as stack:
         database = engine(settings.database_url)
         stack.push_async_callback(database.dispose)
-        partner_center = Transport(settings.partner_center_url)
-        stack.push_async_callback(partner_center.aclose)
-        login = Transport(settings.login_url)
-        stack.push_async_callback(login.aclose)
         tokens = Tokens(settings)
         stack.push_async_callback(tokens.aclose)
-        identity = Identity(
-            login,
-            tenant=required(settings, "partner_tenant_id"),
-            client_id=required(settings, "client_id"),
-            client_secret=SecretStr(required(settings, "client_secret")),
-            refresh_token_file=settings.refresh_token_file,
-        )
+        at_microsoft = await stack.enter_async_context(microsoft(settings))
         yield Desk(
             settings=settings,
             engine=database,
@@ -79,7 +67,7 @@ async def opened_desk(settings: Settings, metrics: Metrics) -> AsyncIterator[Des
             credits=CreditRecords(database),
             blobs=Blobs(settings.blob_url),
             temporal=await connect(settings, lazy=True),
-            partner_center=PartnerCenter(partner_center, identity),
+            partner_center=at_microsoft.partner_center,
             tokens=tokens,
             metrics=metrics,
         )
