@@ -16,7 +16,7 @@ from rich.text import Text
 
 from runtime.settings import Settings, load_settings, variable
 from starter.cli.output import console as console_of_data
-from starter.parts import DeskError, Seed, reached_at
+from starter.parts import DeskError, Seed, login, reached_at
 from starter.processes import Desk
 from starter.tour import STORIES, Told, take_tour
 
@@ -192,13 +192,7 @@ def _environment_file(settings: Settings) -> str:
 
 def _keep_environment(settings: Settings, seed: Seed) -> None:
     """Write what the command line needs to find this desk: for a shell to read. No secret is in it."""
-    values = {
-        "api_url": settings.api_url,
-        "login_url": _simulator(settings),
-        "login_tenant": seed.tenant,
-        "login_client_id": seed.client_id,
-        "login_scope": f"{seed.audience}/.default",
-    }
+    values = {"api_url": settings.api_url, **login(seed, _simulator(settings))}
     lines = [f"export {variable(name)}={shlex.quote(value)}\n" for name, value in values.items()]
     with open(_environment_file(settings), "w", encoding="utf-8") as file:
         file.writelines(lines)

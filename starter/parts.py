@@ -128,7 +128,6 @@ def simulated_identity(settings: Settings, seed: Seed, url: str) -> dict[str, st
             file.write(seed.refresh_token.get_secret_value())
     values = {
         "partner_center_url": url,
-        "login_url": url,
         "partner_tenant_id": seed.tenant,
         "client_id": seed.client_id,
         "client_secret": seed.client_secret.get_secret_value(),
@@ -136,11 +135,19 @@ def simulated_identity(settings: Settings, seed: Seed, url: str) -> dict[str, st
         "auth_issuer": f"{url}/{seed.tenant}/v2.0",
         "auth_audience": seed.audience,
         "auth_jwks_url": f"{url}/{seed.tenant}/discovery/v2.0/keys",
+        **login(seed, url),
+    }
+    return {variable(name): value for name, value in values.items() if name not in settings.model_fields_set}
+
+
+def login(seed: Seed, url: str) -> dict[str, str]:
+    """The settings, by field, with which `claimdesk login` signs in at the simulator."""
+    return {
+        "login_url": url,
         "login_tenant": seed.tenant,
         "login_client_id": seed.client_id,
         "login_scope": f"{seed.audience}/.default openid offline_access",
     }
-    return {variable(name): value for name, value in values.items() if name not in settings.model_fields_set}
 
 
 def environment(settings: Settings) -> dict[str, str]:
