@@ -6,12 +6,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 
-from runtime.attributes import SEARCH_ATTRIBUTES
-from runtime.temporal import plugin
 from tests.simulated import Simulator
-from tests.workflows.desk import TEMPORAL, Desk, desk
+from tests.workflows.desk import Desk, desk, server
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +31,8 @@ def no_failed_task(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
-    """A dev server on which each workflow's clock can be moved forward, and moves by itself never.
-
-    Time skipping v2 is experimental in the SDK: nothing but this fixture knows how it is switched on.
-    """
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=TimeSkippingConfig(enabled=False),
-        plugins=[plugin()],
-        search_attributes=SEARCH_ATTRIBUTES,
-        dev_server_existing_path=str(TEMPORAL),
-        dev_server_extra_args=["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"],
-    ) as environment:
+    """A dev server for every test that needs none of its own."""
+    async with server() as environment:
         yield environment
 
 

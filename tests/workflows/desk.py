@@ -15,7 +15,7 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import WorkflowEnvironment
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 
 from domain.claims import Answer, Claim, Contact, Event, Incident, Opening, RaisedBy, Status
 from domain.evidence import Document, EvidenceKind, media_type
@@ -27,8 +27,10 @@ from domain.roles import Actor, Role
 from records.claims import ClaimRecords
 from records.credits import CreditRecords
 from records.database import engine, migrate
+from runtime.attributes import SEARCH_ATTRIBUTES
 from runtime.blobs import Blobs
 from runtime.settings import Settings
+from runtime.temporal import plugin
 from tests.simulated import Simulator, settings_for
 from worker import running_worker
 from workflows.credit_claim import ClaimStart, CreditClaimWorkflow
@@ -234,6 +236,27 @@ async def skip_to(environment: WorkflowEnvironment, handle: Handle, instant: dat
     """Let the claim's clock, and nobody else's, go on to that instant."""
     ahead = instant - await environment.get_current_time(handle)
     await environment.fast_forward(handle, max(ahead, timedelta(milliseconds=1)))
+
+
+HASTY = "limit.historyCount.suggestContinueAsNew=20"
+"""Makes a server want every run to continue as new after a few events."""
+
+
+@asynccontextmanager
+async def server(*settings: str) -> AsyncIterator[WorkflowEnvironment]:
+    """A dev server on which each workflow's clock can be moved forward, and moves by itself never.
+
+    Time skipping v2 is experimental in the SDK: nothing but this and `skip_to` knows how it is used.
+    """
+    dynamic = ("frontend.WorkflowTimeSkippingEnabled=true", *settings)
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(enabled=False),
+        plugins=[plugin()],
+        search_attributes=SEARCH_ATTRIBUTES,
+        dev_server_existing_path=str(TEMPORAL),
+        dev_server_extra_args=[part for setting in dynamic for part in ("--dynamic-config-value", setting)],
+    ) as environment:
+        yield environment
 
 
 @asynccontextmanager

@@ -4,22 +4,18 @@ Microsoft and the activities live in real time meanwhile: what they date is give
 """
 
 import dataclasses
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 
 from domain.claims import Claim, Entry, Event, Status
 from domain.evidence import EvidenceKind
 from domain.messages import FileAsException, RecordFiling, Reply
 from domain.policy import Category
-from runtime.attributes import SEARCH_ATTRIBUTES
-from runtime.temporal import plugin
 from tests.simulated import Simulator
-from tests.workflows.desk import ANA, FORM, TEMPORAL, Desk, Handle, desk, mail, new_claim, refused, skip_to
+from tests.workflows.desk import ANA, FORM, HASTY, Desk, Handle, desk, mail, new_claim, refused, server, skip_to
 from tests.workflows.states import HASH, bought, reach
 from worker import running_worker
 
@@ -184,22 +180,8 @@ async def test_when_the_window_to_cancel_shuts_microsoft_is_asked_again(
     assert await handle.result() == Status.NOT_CLAIMABLE
 
 
-@asynccontextmanager
-async def hasty_server() -> AsyncIterator[WorkflowEnvironment]:
-    """A server that wants every run to continue as new after a few events."""
-    settings = ("frontend.WorkflowTimeSkippingEnabled=true", "limit.historyCount.suggestContinueAsNew=20")
-    async with await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=TimeSkippingConfig(enabled=False),
-        plugins=[plugin()],
-        search_attributes=SEARCH_ATTRIBUTES,
-        dev_server_existing_path=str(TEMPORAL),
-        dev_server_extra_args=[each for setting in settings for each in ("--dynamic-config-value", setting)],
-    ) as environment:
-        yield environment
-
-
 async def test_the_same_instants_after_continuing_as_new(simulator: Simulator, tmp_path: Path) -> None:
-    async with hasty_server() as hasty, desk(hasty.client, simulator, tmp_path) as at_desk:
+    async with server(HASTY) as hasty, desk(hasty.client, simulator, tmp_path) as at_desk:
         handle, claim = await collecting(at_desk)
         first_run = (await handle.describe()).run_id
         for kind, content in (
