@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
 from pydantic import BaseModel, Field, StringConstraints
 
 from domain.claims import Contact, Incident, Outcome, RaisedBy
@@ -28,8 +28,23 @@ _KEY = Header(
     description="Your own name for this request, 1 to 200 visible ASCII characters: sent again under the same name, it "
     "isn't done twice.",
 )
-IdempotencyKey = Annotated[str, _KEY]
-OptionalIdempotencyKey = Annotated[str | None, _KEY]
+
+
+def _once(request: Request) -> None:
+    if len(request.headers.getlist("Idempotency-Key")) > 1:
+        raise invalid("Idempotency-Key", "Send Idempotency-Key once: a request has one name.", source="header")
+
+
+def _key(key: Annotated[str, _KEY], _: Annotated[None, Depends(_once)]) -> str:
+    return key
+
+
+def _optional_key(_: Annotated[None, Depends(_once)], key: Annotated[str | None, _KEY] = None) -> str | None:
+    return key
+
+
+IdempotencyKey = Annotated[str, Depends(_key)]
+OptionalIdempotencyKey = Annotated[str | None, Depends(_optional_key)]
 
 Id = Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
 """A customer's or a subscription's id at Partner Center; its case doesn't matter."""

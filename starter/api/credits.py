@@ -61,7 +61,7 @@ async def release_credit(
     reason: Annotated[Reason, Query(description="Why it is taken back.")],
     caller: Authenticated,
     desk: TheDesk,
-    key: OptionalIdempotencyKey = None,
+    key: OptionalIdempotencyKey,
 ) -> ClaimView:
     """Take an allocation back: another claim can have the line."""
     claim = await desk.claim(caller, claim_id)

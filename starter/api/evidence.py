@@ -137,7 +137,7 @@ async def revoke_evidence(
     reason: Annotated[Reason, Query(description="Why it no longer counts.")],
     caller: Authenticated,
     desk: TheDesk,
-    key: OptionalIdempotencyKey = None,
+    key: OptionalIdempotencyKey,
 ) -> ClaimView:
     """Take a document off the checklist. Its content is kept."""
     claim = await desk.claim(caller, claim_id)
