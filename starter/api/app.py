@@ -40,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
         # FastAPI's own pages load their script from elsewhere, and this machine may be shut off.
         docs_url=None,
         redoc_url=None,
+        # An address with a slash too many is none; sent elsewhere, a client would have to repeat what it asked.
+        redirect_slashes=False,
     )
     problems.install(app)
     app.add_middleware(Requests, settings=settings, metrics=metrics)
