@@ -23,7 +23,8 @@ from starter.api.auth import Caller, Tokens
 from starter.api.metrics import Metrics
 from starter.api.problems import not_found
 
-_CLAIM_ID = re.compile(r"claim-[0-9a-f]{20}")
+CLAIM_ID = re.compile(r"claim-[0-9a-f]{20}")
+"""What the id of a claim looks like; a path may hold anything in its place."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Desk:
 
     async def claim(self, caller: Caller, claim_id: str) -> Claim:
         """The claim as recorded. Raises a 404 problem where there is none, and where the caller may not see it."""
-        claim = await self.claims.get(claim_id) if _CLAIM_ID.fullmatch(claim_id) else None
+        claim = await self.claims.get(claim_id) if CLAIM_ID.fullmatch(claim_id) else None
         if claim is None or not caller.may_see(claim):
             raise not_found()
         return claim

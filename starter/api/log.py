@@ -8,6 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runtime.settings import Settings
+from starter.api.desk import CLAIM_ID
 from starter.api.metrics import Metrics
 from starter.api.problems import Problem, internal
 
@@ -81,8 +82,9 @@ class Requests:
         caller = scope.get("state", {}).get("caller")
         if caller is not None:
             fields["caller"] = hashlib.sha256(f"{caller.tenant_id}|{caller.subject}".encode()).hexdigest()[:12]
-        if claim_id := scope.get("path_params", {}).get("claim_id"):
-            fields["claim_id"] = str(claim_id)[:64]
+        claim_id = scope.get("path_params", {}).get("claim_id", "")
+        if CLAIM_ID.fullmatch(claim_id):
+            fields["claim_id"] = claim_id
         _log.info("request", **fields)
         self._metrics.observe(scope["method"], route, status, seconds)
 
