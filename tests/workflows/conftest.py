@@ -1,6 +1,5 @@
 """Real Temporal servers for the workflow tests."""
 
-import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest_asyncio
 from temporalio.testing import WorkflowEnvironment
 
 from tests.simulated import Simulator
-from tests.workflows.desk import Desk, desk, server
+from tests.workflows.desk import Desk, desk, failed_tasks, server
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +19,7 @@ def no_failed_task(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     command that differs in replay, and an exception of our own.
     """
     yield
-    failed = [
-        record.getMessage() + (f"\n{record.exc_info[1]!r}" if record.exc_info else "")
-        for when in ("setup", "call")
-        for record in caplog.get_records(when)
-        if record.name.startswith("temporalio.worker._workflow") and record.levelno >= logging.WARNING
-    ]
+    failed = failed_tasks(caplog)
     assert not failed, "\n".join(failed)
 
 

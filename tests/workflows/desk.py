@@ -1,6 +1,7 @@
 """A worker of ours, a real Temporal server, the simulated Microsoft and real records: what workflow tests act on."""
 
 import asyncio
+import logging
 import sysconfig
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -215,6 +216,16 @@ async def refused(request: Awaitable[object]) -> Refusal:
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.non_retryable) == ("refused", True)
     return Refusal.model_validate(cause.details[0])
+
+
+def failed_tasks(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Why workflow tasks failed while a test ran, as the SDK's worker logged it."""
+    return [
+        record.getMessage() + (f"\n{record.exc_info[1]!r}" if record.exc_info else "")
+        for when in ("setup", "call")
+        for record in caplog.get_records(when)
+        if record.name.startswith("temporalio.worker._workflow") and record.levelno >= logging.WARNING
+    ]
 
 
 async def until(holds: Callable[[], bool]) -> None:
