@@ -104,7 +104,7 @@ async def attach_evidence(
 @router.get(
     "/claims/{claim_id}/evidence/{document_id}",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}},
+    responses={200: {"content": {media_type: {} for rule in KINDS.values() for media_type in rule.media_types}}},
 )
 async def fetch_document(claim_id: str, document_id: str, caller: Authenticated, desk: TheDesk) -> StreamingResponse:
     """A document's content, to be saved: it is never shown in the browser."""
