@@ -130,7 +130,7 @@ class Story:
         name = subscription or bought(desk.simulator)
         incident = (datetime.now(UTC) - LONG_AGO).date() if late else None
         story = cls(desk, new_claim(desk.simulator, name, incident=incident, **more))
-        return story.do(lifecycle.opened(story.claim))
+        return story.do(lifecycle.opened(story.claim), ANA)
 
     def do(self, change: Change | None, actor: Actor | None = None, at: datetime | None = None) -> "Story":
         assert change is not None

@@ -202,9 +202,9 @@ async def test_the_same_instants_after_continuing_as_new(simulator: Simulator, t
         assert (await at_desk.claim(handle)).reminders == claim.reminders
 
         await skip_to(hasty, handle, due(claim))
+        await fired_at(at_desk, handle, Event.DEADLINE_PASSED, due(claim))
         said = [e for e in await at_desk.records.timeline(handle.id, 0, 500) if e.event is Event.REMINDER_DUE]
         assert [e.at.replace(second=0, microsecond=0) for e in said] == [r.at for r in claim.reminders]
-        await fired_at(at_desk, handle, Event.DEADLINE_PASSED, due(claim))
         assert claim.grace_ends_at
         await skip_to(hasty, handle, claim.grace_ends_at)
         await fired_at(at_desk, handle, Event.GRACE_ENDED, claim.grace_ends_at)
