@@ -8,13 +8,11 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import pytest_asyncio
 
-from runtime.settings import PREFIX, load_settings
-from starter.processes import Desk
-from tests.end_to_end.ways import TestDesk, port_settings
+from runtime.settings import PREFIX
+from tests.end_to_end.ways import TestDesk, running_desk
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,14 +31,5 @@ def clean_environment() -> Iterator[None]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def desk(clean_environment: None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TestDesk]:
     """The desk, with sweeps every other second."""
-    settings = load_settings(
-        data_dir=tmp_path_factory.mktemp("desk"), ticket_sweep_seconds=2, credit_sweep_seconds=2, **port_settings()
-    )
-    async with (
-        Desk(settings) as running,
-        httpx.AsyncClient(base_url=f"{running.simulator_url}/_simulator", timeout=30, trust_env=False) as door,
-    ):
-        seed = (await door.get("/seed")).raise_for_status().json()
-        ways = TestDesk(running, door, seed)
+    async with running_desk(tmp_path_factory.mktemp("desk")) as ways:
         yield ways
-        await ways.aclose()

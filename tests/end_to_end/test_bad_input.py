@@ -5,7 +5,6 @@ import asyncio
 import hashlib
 import io
 import os
-import re
 import sqlite3
 import time
 import uuid
@@ -21,7 +20,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import rsa
 from temporalio.service import RPCError, RPCStatusCode
 
-from tests.end_to_end.ways import ANA, CARL, CORA, FINN, FORM, Json, TestDesk, customer_mail
+from tests.end_to_end.ways import ANA, CARL, CORA, FINN, FORM, Json, TestDesk, assert_discreet, customer_mail
 from tests.starter.conftest import problem
 
 UNKNOWN = "c0a1b2d3-9999-4f5e-8a6b-1c2d3e4f5a99"
@@ -554,14 +553,6 @@ async def test_no_log_tells_a_secret_or_what_a_customer_said(desk: TestDesk) -> 
     await ana.post(f"{claim['links']['self']}/assignee", json={"assignee": mark})
     await desk.act(claim["id"], "withdrawal", reason=mark)
 
-    told = {log.name: log.read_text(errors="replace") for log in desk.desk.logs.iterdir()}
-    assert {"api.log", "worker.log", "simulator.log", "temporal.log"} <= told.keys()
+    told = assert_discreet(desk, mark, "Users could not sign in", "%PDF")
     assert claim["id"] in told["api.log"]
-    secrets = [desk.seed["client_secret"], desk.seed["refresh_token"], mark, "Users could not sign in", "%PDF"]
-    for log, text in told.items():
-        for secret in secrets:
-            assert secret.lower() not in text.lower(), f"{log} tells {secret}"
-        assert not re.search(r"eyJ[\w-]{8,}\.", text), f"{log} holds a token"
-        assert not re.search(r"Bearer (?!\[redacted\])\S", text), f"{log} holds a token"
-        assert "BEGIN PRIVATE KEY" not in text
     assert "Traceback" not in told["api.log"]

@@ -2,17 +2,20 @@
 
 import asyncio
 import random
+import re
 import socket
 import time
 import uuid
-from collections.abc import Callable, Collection, Generator
+from collections.abc import AsyncIterator, Callable, Collection, Generator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 from temporalio.client import Client
 
-from runtime.settings import Settings
+from runtime.settings import Settings, load_settings
 from runtime.temporal import plugin
 from starter.processes import Desk
 
@@ -77,13 +80,43 @@ class _Keyed(httpx.Auth):
         yield request
 
 
+class Insisting(httpx.AsyncBaseTransport):
+    """Asks again, as the API tells clients to, until it is known what came of the request: under the same key, and
+    under another one where it says that nothing was changed."""
+
+    def __init__(self, within: float = 60) -> None:
+        self._http = httpx.AsyncHTTPTransport()
+        self._within = within
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        until = time.monotonic() + self._within
+        while True:
+            try:
+                answer = await self._http.handle_async_request(request)
+            except httpx.TransportError:
+                if time.monotonic() > until:
+                    raise
+            else:
+                if answer.status_code != 503 or time.monotonic() > until:
+                    return answer
+                await answer.aread()
+                if "with a new Idempotency-Key" in answer.json()["detail"]:
+                    request.headers["Idempotency-Key"] = uuid.uuid4().hex
+            await asyncio.sleep(0.3)
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+
 class TestDesk:
     """A running desk and the ways to it."""
 
     __test__ = False
 
-    def __init__(self, desk: Desk, door: httpx.AsyncClient, seed: Json) -> None:
+    def __init__(self, desk: Desk, door: httpx.AsyncClient, seed: Json, *, insists: bool = False) -> None:
         self.desk = desk
+        self._insists = insists
         self.settings: Settings = desk.settings
         self.door = door
         """The simulator's side door; paths are below /_simulator, as in `door.post("/faults", json=…)`."""
@@ -96,7 +129,11 @@ class TestDesk:
         """The API as this test user: an Admin agent unless said. One client a user; don't close it."""
         if upn not in self._clients:
             self._clients[upn] = httpx.AsyncClient(
-                base_url=self.settings.api_url, auth=_Keyed(await self.token(upn)), timeout=30, trust_env=False
+                base_url=self.settings.api_url,
+                auth=_Keyed(await self.token(upn)),
+                timeout=30,
+                trust_env=False,
+                transport=Insisting() if self._insists else None,
             )
         return self._clients[upn]
 
@@ -295,3 +332,29 @@ class TestDesk:
         """The object in an answer."""
         found: Json = answer.json()
         return found
+
+
+def assert_discreet(desk: TestDesk, *said: str) -> dict[str, str]:
+    """No process's log holds a token, a secret, or what was said. Gives the logs by name."""
+    told = {log.name: log.read_text(errors="replace") for log in desk.desk.logs.iterdir()}
+    assert {"api.log", "worker.log", "simulator.log", "temporal.log"} <= told.keys()
+    for log, text in told.items():
+        for secret in (desk.seed["client_secret"], desk.seed["refresh_token"], "PRIVATE KEY", *said):
+            assert secret.lower() not in text.lower(), f"{log} tells {secret}"
+        assert not re.search(r"eyJ[\w-]{8,}\.", text), f"{log} holds a token"
+        assert not re.search(r"Bearer (?!\[redacted\])\S", text), f"{log} holds a token"
+    return told
+
+
+@asynccontextmanager
+async def running_desk(folder: Path, *, insists: bool = False) -> AsyncIterator[TestDesk]:
+    """A desk of its own with sweeps every other second. `insists`: its people ask again where an answer is missing."""
+    settings = load_settings(data_dir=folder, ticket_sweep_seconds=2, credit_sweep_seconds=2, **port_settings())
+    async with (
+        Desk(settings) as running,
+        httpx.AsyncClient(base_url=f"{running.simulator_url}/_simulator", timeout=30, trust_env=False) as door,
+    ):
+        seed = (await door.get("/seed")).raise_for_status().json()
+        ways = TestDesk(running, door, seed, insists=insists)
+        yield ways
+        await ways.aclose()
