@@ -15,7 +15,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from records.database import check_migrated, engine
 from temporalio.client import (
     Client,
     Schedule,
@@ -38,6 +37,7 @@ from activities.tickets import Tickets
 from microsoft.clients import microsoft
 from records.claims import ClaimRecords
 from records.credits import CreditRecords
+from records.database import check_migrated, engine
 from runtime.blobs import Blobs
 from runtime.logging import configure_logging
 from runtime.settings import Settings, SettingsError, load_settings

@@ -3,10 +3,10 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.failures import DUPLICATE_CLAIM
+from activities.failures import DUPLICATE_CLAIM, refused
 from domain.claims import Claim, Entry
-from domain.model import Frozen
-from records.claims import ClaimRecords, DuplicateClaim
+from domain.model import Frozen, Refusal
+from records.claims import ClaimRecords, DuplicateClaim, MovedOn
 
 
 class RecordClaim(Frozen):
@@ -27,11 +27,15 @@ class ClaimRecording:
         """Keeps the claim (newer version wins) and its entry, in one transaction. Safe to run twice.
 
         Raises ApplicationError `duplicate_claim`, final, where another open claim is about the same thing; its detail
-        is `{"claim_id": …}`.
+        is `{"claim_id": …}`; `refused` where the claim was taken up from a state that isn't the newest any more.
         """
         try:
             await self._records.record(wanted.claim, wanted.entry)
         except DuplicateClaim as duplicate:
             raise ApplicationError(
                 str(duplicate), {"claim_id": duplicate.claim_id}, type=DUPLICATE_CLAIM, non_retryable=True
+            ) from None
+        except MovedOn:
+            raise refused(
+                Refusal(rule="claim_moved_on", message="The claim has changed meanwhile. Read it, and ask again.")
             ) from None

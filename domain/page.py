@@ -51,10 +51,19 @@ def next_step(claim: Claim) -> str:
     return claim.closing_reason or "Nothing."
 
 
+def summary(claim: Claim) -> str:
+    """The claim in one line, without personal data (the Temporal UI shows 200 bytes of it)."""
+    said = claim.opening
+    return (
+        f"{said.category.replace('_', ' ')} of {said.incident.date}, raised by the {said.raised_by.replace('_', ' ')}"
+    )
+
+
 def page(claim: Claim) -> str:
     """The claim on one page of markdown: status, due date, checklist, who is waited on, what to do next."""
     lines = [
         f"## {claim.status.replace('_', ' ')}",
+        f"**Claim** {summary(claim)}",
         f"**Waiting on** {_WAITING[claim.waiting_on]}",
         f"**Next** {next_step(claim)}",
     ]

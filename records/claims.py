@@ -8,7 +8,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.claims import OPEN, Claim, Entry, Status
+from domain.claims import OPEN, Claim, Entry, Event, Status
 from domain.evidence import Document
 from records import tables
 from records.database import writing
@@ -16,6 +16,13 @@ from records.listing import ClaimFilter, Page, Sort, after, read_cursor, to_curs
 
 ATTEMPTS = 4
 """How often a transaction that met another one is tried."""
+
+_TAKEN_UP = frozenset({Event.REOPEN, Event.FILE_AS_EXCEPTION})
+"""What starts a run from the record: the record may have moved on since it was read."""
+
+
+class MovedOn(Exception):  # noqa: N818 - says what is wrong as it is
+    """The claim was taken up again from a state that isn't the newest on record."""
 
 
 class DuplicateClaim(Exception):  # noqa: N818 - says what is wrong as it is
@@ -212,10 +219,12 @@ async def _record(connection: AsyncConnection, claim: Claim, entry: Entry) -> No
     elif kept < claim.version:
         await connection.execute(update(tables.claims).where(columns.id == claim.id).values(**_columns(claim)))
     there = await connection.scalar(
-        select(tables.timeline.c.version).where(
+        select(tables.timeline.c.body).where(
             tables.timeline.c.claim_id == claim.id, tables.timeline.c.version == entry.version
         )
     )
+    if there is not None and entry.event in _TAKEN_UP and not _is_same(Entry.model_validate_json(there), entry):
+        raise MovedOn
     if there is None:
         await connection.execute(
             insert(tables.timeline).values(claim_id=claim.id, version=entry.version, body=entry.model_dump_json())
@@ -229,6 +238,11 @@ async def _record(connection: AsyncConnection, claim: Claim, entry: Entry) -> No
             insert(tables.documents),
             [{"claim_id": claim.id, "id": d.id, "sha256": d.sha256, "body": d.model_dump_json()} for d in new],
         )
+
+
+def _is_same(one: Entry, other: Entry) -> bool:
+    """Whether two entries tell the same; a run that was reset tells it again at another instant."""
+    return (one.event, one.actor, one.text) == (other.event, other.actor, other.text)
 
 
 def _columns(claim: Claim) -> dict[str, object]:

@@ -21,13 +21,14 @@ from activities.failures import DUPLICATE_CLAIM, MICROSOFT_UNAVAILABLE, REFUSED
 from domain.claims import Answer, Claim, Event, allowed_actions, refusal
 from domain.messages import Command, Opened
 from domain.model import Frozen, Refusal, Refused
+from domain.page import summary
 from domain.roles import Actor
 from starter.api.auth import Caller
 from starter.api.desk import Desk
 from starter.api.models import claim_path
 from starter.api.problems import Problem, refused, unavailable
 from workflows.credit_claim import ClaimStart, CreditClaimWorkflow
-from workflows.parts.visibility import attributes, summary
+from workflows.parts.visibility import attributes
 
 _STARTS_AGAIN = frozenset({Event.REOPEN, Event.FILE_AS_EXCEPTION})
 _NOT_ANSWERED = frozenset(
@@ -240,7 +241,8 @@ async def _failure(desk: Desk, request: Request, cause: ApplicationError) -> Exc
     if cause.type == MICROSOFT_UNAVAILABLE:
         return unavailable(
             MICROSOFT_UNAVAILABLE,
-            "Microsoft doesn't answer just now. Nothing was changed; ask again in a while, with a new Idempotency-Key.",
+            "Microsoft doesn't answer just now. The claim is as it was; ask again in a while, with a new "
+            "Idempotency-Key: a note that reached Microsoft all the same isn't written twice.",
             retry_after=30,
         )
     if cause.type in ("forbidden", "consent_expired"):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.claims import OPEN, Claim, Status, WaitingOn
+from domain.claims import OPEN, Claim, Event, Status, WaitingOn
 from domain.tickets import TicketStatus
-from records.claims import ClaimRecords, DuplicateClaim, OpenTicket
+from records.claims import ClaimRecords, DuplicateClaim, MovedOn, OpenTicket
 from records.listing import ClaimFilter, Sort
 
 from .samples import ANA, CUSTOMER, NOW, SUBSCRIPTION, awaiting, claim, document, due, entry, filing
@@ -260,3 +260,16 @@ async def test_only_what_has_to_be_filed_is_due(claim_records: ClaimRecords) -> 
         await _keep(claim_records, claim(number, status=status, deadline=due(date(2026, 1, 1))))
     page = await claim_records.list(ClaimFilter(due_before=NOW + timedelta(days=365)), Sort.DUE_AT, None, 50)
     assert {each.status for each in page.items} == OPEN - {Status.TRIAGING, Status.CANCEL_NOW, Status.AWAITING_CREDIT}
+
+
+async def test_a_claim_taken_up_again_from_an_older_state_is_not_lost_in_silence(claim_records: ClaimRecords) -> None:
+    reopened = claim(1, version=6, status=Status.TRIAGING)
+    first = entry(reopened, "Reopened: one").model_copy(update={"event": Event.REOPEN})
+    await claim_records.record(reopened, first)
+    await _keep(claim_records, claim(1, version=7, status=Status.WITHDRAWN))
+    with pytest.raises(MovedOn):
+        await claim_records.record(reopened, first.model_copy(update={"text": "Reopened: another"}))
+    # A run that an operator reset tells the same again, later.
+    await claim_records.record(reopened, first.model_copy(update={"at": NOW + timedelta(hours=1)}))
+    kept = await claim_records.timeline(reopened.id, 5, 10)
+    assert [each.text for each in kept] == ["Reopened: one", "Something happened."]

@@ -15,11 +15,12 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from domain.claims import Answer, Claim, Outcome, Status
 from domain.evidence import EvidenceKind
 from domain.messages import Command, Opened, RecordDecision, RecordFiling
+from domain.page import summary
 from domain.policy import Category
 from tests.replay.corpus import Corpus
 from tests.workflows.desk import ANA, FORM, Desk, Handle, mail, new_claim
 from workflows.credit_claim import ClaimStart, CreditClaimWorkflow
-from workflows.parts.visibility import attributes, summary
+from workflows.parts.visibility import attributes
 
 MOST_BYTES = 1_000_000
 """A history larger than this has no place in a repository."""

@@ -23,6 +23,7 @@ from domain.evidence import Document, EvidenceKind, media_type
 from domain.messages import AttachEvidence, Command, Opened
 from domain.model import Refusal
 from domain.money import exact
+from domain.page import summary
 from domain.policy import Category, Commerce
 from domain.roles import Actor, Role
 from records.claims import ClaimRecords
@@ -35,7 +36,7 @@ from runtime.temporal import plugin
 from tests.simulated import Simulator, settings_for
 from worker import running_worker
 from workflows.credit_claim import ClaimStart, CreditClaimWorkflow
-from workflows.parts.visibility import attributes, summary
+from workflows.parts.visibility import attributes
 
 FORM = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 

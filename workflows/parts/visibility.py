@@ -1,4 +1,4 @@
-"""What the Temporal UI shows of a claim: its search attributes and its summary. No personal data in either."""
+"""The search attributes of a claim. No personal data in them."""
 
 from datetime import datetime
 from typing import Any
@@ -34,11 +34,3 @@ def attribute_updates(before: Claim, after: Claim) -> list[SearchAttributeUpdate
         for (key, old), (_, value) in zip(_values(before), _values(after), strict=True)
         if value != old
     ]
-
-
-def summary(claim: Claim) -> str:
-    """One line for the list and the run's page (200 bytes are shown)."""
-    said = claim.opening
-    return (
-        f"{said.category.replace('_', ' ')} of {said.incident.date}, raised by the {said.raised_by.replace('_', ' ')}"
-    )
