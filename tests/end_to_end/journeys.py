@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.end_to_end.ways import FINN, HANA, SAM, Json, TestDesk, papers
+from tests.end_to_end.ways import ANA, FINN, HANA, SAM, Json, TestDesk, papers
 
 REPLY = "All of them, from 9:00 to 13:00."
 
@@ -48,6 +48,18 @@ class Journey:
         self.tickets += (number,)
         return await self.does(desk, "filing", ticket_number=number)
 
+    async def answers_microsoft(self, desk: TestDesk, by: str = ANA) -> str:
+        self.replies = (REPLY,)
+        path = f"/v1/claims/{self.claim['id']}/replies"
+        answer = await (await desk.client(by)).post(path, json={"text": REPLY})
+        self.claim = await desk.read(self.claim["id"])
+        if not answer.is_success:
+            # The note arrived and its answer didn't, and before we asked again a sweep saw the ticket go on: there is
+            # nothing left to reply to. Whether the note is there once, `assert_arrived` looks.
+            assert (answer.json()["rule"], self.claim["status"]) == ("status_allows", "filed"), answer.text
+            self.by_people = tuple(event for event in self.by_people if event != "reply")
+        return str(self.claim["status"])
+
 
 async def asked_and_approved(journey: Journey, desk: TestDesk) -> AsyncIterator[str]:
     bought = await desk.subscribed("fabrikam")
@@ -58,8 +70,7 @@ async def asked_and_approved(journey: Journey, desk: TestDesk) -> AsyncIterator[
     yield await journey.files(desk)
     await desk.microsoft(journey.claim, "attention_needed", "Which users, and when?")
     yield await journey.until(desk, "needs_information")
-    journey.replies = (REPLY,)
-    yield await journey.does(desk, "replies", by=HANA, text=REPLY)
+    yield await journey.answers_microsoft(desk, by=HANA)
     await desk.microsoft(journey.claim, "closed", "approved: the credit will be on your next invoice.")
     yield await journey.until(desk, lambda claim: bool(claim["filing"]["ticket"]["status"] == "closed"))
     yield await journey.does(desk, "decision", by=FINN, outcome="approved", reason="As the note says.")
@@ -118,8 +129,7 @@ async def part_by_hand_and_written_off(journey: Journey, desk: TestDesk) -> Asyn
     await journey.files(desk)
     await desk.microsoft(journey.claim, "attention_needed", "Which users, and when?")
     yield await journey.until(desk, "needs_information")
-    journey.replies = (REPLY,)
-    await journey.does(desk, "replies", text=REPLY)
+    await journey.answers_microsoft(desk)
     yield await journey.does(desk, "decision", outcome="approved", amount=usd("9.00"), reason="Yes.")
     await desk.invoice(bought, {"charge_type": "customerCredit", "amount": "-5.00"})
     await desk.sweep("CreditSweep")
