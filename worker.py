@@ -137,6 +137,8 @@ async def running_worker(
                 activities=activities,
                 graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
                 max_cached_workflows=max_cached_workflows,
+                # After a worker died, its claims wait this long for it before another takes them; people wait 15 s.
+                sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
             ) as worker:
                 yield worker
     finally:

@@ -29,7 +29,7 @@ def up() -> int:
     settings = load_settings()
 
     async def work(desk: Desk, console: Console) -> int:
-        console.print(_welcome(settings, await desk.seed()), highlight=False, soft_wrap=True)
+        console.print(_welcome(settings, desk.seed), highlight=False, soft_wrap=True)
         await asyncio.Event().wait()
         return 0
 
@@ -49,7 +49,7 @@ def demo(*, leave: bool, as_json: bool) -> int:
 
     async def work(desk: Desk, console: Console) -> int:
         nonlocal outcome
-        seed = await desk.seed()
+        seed = desk.seed
         with _progress(console) as progress:
             task = progress.add_task("The tour", total=len(STORIES))
 
@@ -91,7 +91,7 @@ async def _beside(settings: Settings, work: Callable[[Desk, Console], Awaitable[
     with _saying(console) as said:
         async with Desk(settings, said) as desk:
             said("")
-            _keep_environment(settings, await desk.seed())
+            _keep_environment(settings, desk.seed)
             working = asyncio.ensure_future(work(desk, console))
             watching = asyncio.ensure_future(desk.any_ended())
             try:

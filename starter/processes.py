@@ -62,6 +62,7 @@ class Desk:
         self._environment: dict[str, str] = {}
         self._lifeline: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
+        self._seed: Seed | None = None
 
     async def __aenter__(self) -> Self:
         """Start. Raises DeskError, and nothing runs then."""
@@ -89,14 +90,20 @@ class Desk:
             group.create_task(self.launch("temporal"))
             group.create_task(self.launch("simulator"))
             group.create_task(self._migrate())
-        self._environment |= simulated_identity(self.settings, await self.seed(), self.simulator_url)
+        self._seed = await self._read_seed()
+        self._environment |= simulated_identity(self.settings, self._seed, self.simulator_url)
         self._said("starting the worker and the API")
         async with _together() as group:
             group.create_task(self.launch("worker"))
             group.create_task(self.launch("api"))
 
-    async def seed(self) -> Seed:
-        """What the running simulator says of itself."""
+    @property
+    def seed(self) -> Seed:
+        """What the simulator said of itself when it started."""
+        assert self._seed is not None, "only a desk that was started has one"
+        return self._seed
+
+    async def _read_seed(self) -> Seed:
         answer = await self._http.get(f"{self.simulator_url}/_simulator/seed")
         try:
             return Seed.model_validate_json(answer.raise_for_status().content)
