@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from sqlalchemy.exc import StatementError
 from temporalio import activity
@@ -18,7 +19,7 @@ from domain.credits import CreditLine
 from domain.messages import CreditNews
 from domain.model import Frozen, Refusal, Refused
 from domain.money import Money, exact
-from domain.settlement import Matched
+from domain.settlement import Matched, missing
 from microsoft.billing import Billing, Invoice
 from microsoft.errors import Malformed, NotFound, Rejected
 from records.claims import ClaimRecords
@@ -201,8 +202,10 @@ def _checked(wanted: AllocateLine, line: CreditLine) -> Money:
     if line.amount <= 0:
         raise _refused("line_is_credit", "line_id", "That line is a charge. Choose one that is a credit.")
     left = Money(amount=line.left, currency=line.currency)
+    lacks = missing(claim)
+    most = left.amount if lacks is None else min(left.amount, lacks + claim.credit.tolerance)
     if amount is None:
-        amount = left
+        amount = Money(amount=most, currency=line.currency)
     elif amount.currency != line.currency:
         raise _refused("line_currency", "amount.currency", f"That line is in {line.currency}; so is an amount of it.")
     elif amount.amount <= 0:
@@ -212,8 +215,13 @@ def _checked(wanted: AllocateLine, line: CreditLine) -> Money:
             amount = exact(amount.amount, amount.currency)
         except ValueError as error:
             raise _refused("amount_exact", "amount", f"{error}.") from None
-    if not 0 < amount.amount <= left.amount:
+    if left.amount <= 0 or amount.amount > left.amount:
         raise _not_left(left)
+    if not 0 < amount.amount <= most:
+        lacking = Money(amount=max(lacks or Decimal(0), Decimal(0)), currency=line.currency)
+        raise _refused(
+            "no_more_than_expected", "amount", f"The claim lacks {lacking}. Give that or less; the rest is another's."
+        )
     return amount
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from domain.deadlines import Deadline, Reminder
 from domain.evidence import ChecklistItem, Document, EvidenceKind, Requirement, checklist, is_complete
-from domain.model import Frozen, Refusal
+from domain.model import Frozen, OneLine, Refusal, Text
 from domain.money import Amount, Currency, Money
 from domain.policy import Category, Commerce
 from domain.roles import PERMISSIONS, Action, Actor, Role, acting_role
@@ -103,17 +103,17 @@ class Incident(Frozen):
     """What the claim is about. `date` is a UTC day; `reference` is Microsoft's incident or tracking id."""
 
     date: date
-    reference: str | None = Field(default=None, max_length=100)
-    description: str = Field(min_length=1, max_length=4000)
+    reference: OneLine | None = Field(default=None, max_length=100)
+    description: Text = Field(min_length=1, max_length=4000)
     is_advisory: bool = False
 
 
 class Contact(Frozen):
     """Whom Microsoft may write to about the claim: the partner's own, never the customer's."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: OneLine = Field(min_length=1, max_length=200)
     email: str = Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)
-    phone: str | None = Field(default=None, max_length=50)
+    phone: OneLine | None = Field(default=None, max_length=50)
 
 
 class RaisedBy(StrEnum):
@@ -133,7 +133,7 @@ class Opening(Frozen):
     incident: Incident
     raised_by: RaisedBy
     amount_asked: Money | None = None
-    amount_basis: str | None = Field(default=None, max_length=500)
+    amount_basis: OneLine | None = Field(default=None, max_length=500)
     contact: Contact
     stopped_on: date | None = None
     """The day the subscription was suspended or cancelled, where it was and that isn't the day of the incident."""

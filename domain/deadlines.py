@@ -93,7 +93,9 @@ def resolve(
             raise PolicyError(field, f"{day.isoformat()} is too far off", "a date from 1970 to 2999")
 
     rules = POLICY.rules_for(category, commerce, product, as_of)
-    dated = [_dated(rule, incident, purchased, billing_day or 1) for rule in rules]
+    # Only legacy is billed by its anniversary; new commerce and Azure by the calendar month (A1, RC23).
+    month_begins = billing_day if billing_day and commerce is Commerce.LEGACY else 1
+    dated = [_dated(rule, incident, purchased, month_begins) for rule in rules]
     known = {entry.rule.id: entry.due_on for entry in dated if entry.due_on is not None}
     if not known:
         first = min(rule.effective_from for rule in POLICY.rules_for(category, commerce, product))
@@ -135,6 +137,19 @@ def resolve(
         earliest_due_at=_end_of(earliest),
         policy_version=POLICY.version,
     )
+
+
+def purchase_window(deadline: Deadline) -> tuple[date, datetime] | None:
+    """The last day, and the first instant too late, of the longest rule that counts from the purchase: after it no
+    rule grants the whole price (RC23). None where no such rule applies, or the purchase isn't dated."""
+    by_purchase = {rule.id for rule in POLICY.rules if rule.counts_from is CountsFrom.PURCHASE}
+    rules: list[Deadline | OtherRule] = [deadline, *(other for other in deadline.also if not other.shut_out)]
+    ends = [
+        (each.due_on, each.due_at)
+        for each in rules
+        if each.rule in by_purchase and each.due_on is not None and each.due_at is not None
+    ]
+    return max(ends, default=None)
 
 
 def reminders(

@@ -8,6 +8,7 @@ import email.policy
 import io
 import re
 import zipfile
+import zlib
 from datetime import datetime
 from email.message import Message
 from email.parser import HeaderParser
@@ -38,6 +39,7 @@ TEXT = "text/plain"
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 _ZIP_ENTRY = b"PK\x01\x02"
+_LONGEST_CONTENT_TYPES = 1024 * 1024
 _MOST_ZIP_ENTRIES = 10_000
 """A Word or Excel file has some dozens; reading a directory of hundreds of thousands costs seconds and memory."""
 
@@ -161,11 +163,14 @@ def _office_type(content: bytes) -> str | None:
     if content.count(_ZIP_ENTRY) > _MOST_ZIP_ENTRIES:
         return None
     try:
-        names = set(zipfile.ZipFile(io.BytesIO(content)).namelist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError):
+        archive = zipfile.ZipFile(io.BytesIO(content))
+        names = set(archive.namelist())
+        with archive.open("[Content_Types].xml") as part:
+            types = part.read(_LONGEST_CONTENT_TYPES + 1).lower()
+    except (zipfile.BadZipFile, KeyError, ValueError, NotImplementedError, EOFError, RuntimeError, zlib.error):
         return None
-    has_macros = any(name.lower().endswith("vbaproject.bin") for name in names)
-    if "[Content_Types].xml" not in names or has_macros:
+    has_macros = any(word in types for word in (b"macroenabled", b"vbaproject", b"macrosheet"))
+    if len(types) > _LONGEST_CONTENT_TYPES or has_macros or any("vbaproject" in name.lower() for name in names):
         return None
     if "word/document.xml" in names:
         return DOCX

@@ -174,8 +174,15 @@ def timed(claim: Claim, timer: Timer) -> Change:
             return Change(Event.GRACE_ENDED, Status.EXPIRED, text, {"closing_reason": text})
 
 
-def document_refusal(claim: Claim, document: Document) -> Refusal | None:
-    """A document that is attached already isn't attached twice."""
+def document_count(at_most: int) -> Refusal:
+    """The refusal of a document too many."""
+    return Refusal(rule="document_count", message=f"A claim may have {at_most} documents, and not more. Revoke one.")
+
+
+def document_refusal(claim: Claim, document: Document, at_most: int) -> Refusal | None:
+    """A document that is attached already isn't attached twice, and a claim has `at_most` so many."""
+    if len(claim.documents) >= at_most:
+        return document_count(at_most)
     for known in claim.documents:
         if known.sha256 == document.sha256 and known.kind is document.kind:
             return Refusal(

@@ -6,12 +6,12 @@ from pydantic import Field, StringConstraints
 
 from domain.claims import Outcome
 from domain.evidence import Document
-from domain.model import Frozen
+from domain.model import Frozen, Text
 from domain.money import Money
 from domain.roles import Actor
 
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-TicketNumber = Annotated[str, StringConstraints(pattern=r"^\d{10,20}$")]
+Reason = Annotated[Text, StringConstraints(min_length=1, max_length=1000)]
+TicketNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{10,20}$")]
 
 
 class Command(Frozen):
@@ -25,6 +25,8 @@ class AttachEvidence(Command):
     """A document that is in the blob store already."""
 
     document: Document
+    at_most: int = 50
+    """How many documents the claim may have."""
 
 
 class RevokeEvidence(Command):

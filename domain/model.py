@@ -1,6 +1,28 @@
 """What every model of the domain has in common."""
 
-from pydantic import BaseModel, ConfigDict
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+
+def _readable(text: str) -> str:
+    if any(unicodedata.category(each) in {"Cc", "Cf"} and each not in "\n\r\t\u200d" for each in text):
+        raise ValueError("text may hold no control or direction characters besides tabs and line breaks")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if len(text.splitlines()) > 1:
+        raise ValueError("this is one line of text")
+    return text
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_readable)]
+"""What a person wrote, without what can't be seen; blanks around it don't count."""
+
+OneLine = Annotated[Text, AfterValidator(_one_line)]
+"""A name or a reference: it can't pretend to be two fields in a text for people."""
 
 
 class Frozen(BaseModel):

@@ -7,9 +7,12 @@ Sources of the fields and of the path: Microsoft's support-form definitions for 
 from domain.claims import Claim, complete
 from domain.deadlines import Deadline
 from domain.model import Refusal
+from domain.roles import is_partner
 from domain.triage import Route
 
 FILED_BY_HAND = frozenset({Route.SERVICE_REQUEST, Route.AZURE_TICKET})
+
+OURS = "(yours: the contact is the partner's, never the customer's)"
 
 PORTAL = "https://partner.microsoft.com/support/v2/?stage=2&topicid=cb49dd48-9497-e427-1a6e-f4d5f51da512"
 
@@ -69,12 +72,10 @@ def _csp_fields(claim: Claim, partner_name: str) -> str:
         ("Customer tenant ID", said.customer_id),
         ("Number of customers impacted", "1"),
         ("Outage incident ID", said.incident.reference or ""),
-        ("Billing admin e-mail address", said.contact.email),
+        ("Billing admin e-mail address", said.contact.email if is_partner(claim.opened_by.role) else OURS),
         ("Problem start time", f"{said.incident.date} 00:00 UTC"),
         ("Problem description", _description(claim, partner_name)),
-        ("Contact name", said.contact.name),
-        ("Contact e-mail", said.contact.email),
-        ("Contact phone", said.contact.phone or ""),
+        *_contact(claim),
     ]
     return _rows(claim, rows)
 
@@ -89,11 +90,21 @@ def _azure_fields(claim: Claim, partner_name: str) -> str:
         ("Refund amount details", _amount(claim)),
         ("Refund reason details", said.category.replace("_", " ")),
         ("Problem description", _description(claim, partner_name)),
-        ("Contact name", said.contact.name),
-        ("Contact e-mail", said.contact.email),
-        ("Contact phone", said.contact.phone or ""),
+        *_contact(claim),
     ]
     return _rows(claim, rows)
+
+
+def _contact(claim: Claim) -> list[tuple[str, str]]:
+    # Microsoft writes to the partner; whoever else opened the claim gave an address of their own.
+    if not is_partner(claim.opened_by.role):
+        return [("Contact name", OURS), ("Contact e-mail", OURS), ("Contact phone", OURS)]
+    contact = claim.opening.contact
+    return [
+        ("Contact name", contact.name),
+        ("Contact e-mail", contact.email),
+        ("Contact phone", contact.phone or ""),
+    ]
 
 
 def _description(claim: Claim, partner_name: str) -> str:

@@ -5,6 +5,7 @@ The workflow calls these, so a change of behaviour here is a change of workflow 
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 
 from domain.claims import Allocation, Claim, CreditState, Decision, Event, Outcome, Status
 from domain.credits import Expectation
@@ -12,7 +13,7 @@ from domain.evidence import is_complete
 from domain.lifecycle import Change
 from domain.messages import Dispute, RecordDecision, ReleaseCredit, WriteOff
 from domain.model import Frozen, Refusal, Refused
-from domain.money import Money
+from domain.money import Money, exact
 from domain.policy import POLICY
 from domain.tickets import question_on
 from domain.triage import service_request
@@ -54,6 +55,10 @@ def decided(claim: Claim, command: RecordDecision, at: datetime) -> Change:
                 message="Say how much Microsoft approved, before tax: an amount above zero.",
             )
         )
+    try:
+        amount = exact(amount.amount, amount.currency)
+    except ValueError as error:
+        raise Refused(Refusal(rule="amount_exact", field="amount", message=f"{error}.")) from None
     if asked and asked.currency != amount.currency:
         raise Refused(
             Refusal(
@@ -161,6 +166,12 @@ def _with_credit(
         return Change(event, Status.AWAITING_CREDIT, text, fields, result)
     settled = f"Credited: {credit.allocated} {credit.allocations[0].currency} on the invoice."
     return Change(event, Status.CREDITED, f"{text} {settled}", fields | {"closing_reason": settled}, result)
+
+
+def missing(claim: Claim) -> Decimal | None:
+    """How much the claim still lacks, at most, by what is expected of it; None where that isn't known."""
+    credit = claim.credit
+    return max(credit.expected) - credit.allocated if credit.expected else None
 
 
 def written_off(claim: Claim, command: WriteOff) -> Change:

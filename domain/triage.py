@@ -6,7 +6,7 @@ Microsoft's own `cancellationAllowedUntilDate`, `refundOptions` and `refundableQ
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
-from domain.deadlines import Deadline
+from domain.deadlines import Deadline, purchase_window
 from domain.model import Frozen
 from domain.policy import POLICY, Category, Commerce
 
@@ -128,10 +128,11 @@ def _triage_purchase(
             "refunded at 100 % with no service request. Expect it on the invoice after the suspension.",
             source="S0 credit-requests-and-refunds",
         )
-    window_is_open = category is not Category.CANCELLATION and now < deadline.due_at
-    if legacy and window_is_open:
+    # Not the deadline: that may count from an incident long after the purchase, and then refunds nothing whole.
+    window = None if category is Category.CANCELLATION else purchase_window(deadline)
+    if legacy and window and now < window[1]:
         return service_request(
-            f"A full refund is granted only if asked for in time, by {deadline.due_on}; by itself the invoice would "
+            f"A full refund is granted only if asked for in time, by {window[0]}; by itself the invoice would "
             "bring no more than the pro-rated amount."
         )
     if legacy and subscription.status == "active" and subscription.cancellable_until is None:

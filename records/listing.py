@@ -112,7 +112,10 @@ def read_cursor(text: str, sort: Sort) -> Place:
         raise ValueError("this is no cursor of a list of claims; begin again without one") from None
     if cursor.sort is not sort:
         raise ValueError("this cursor is of a list in another order; begin again without one")
-    return Place(cursor.at.astimezone(UTC) if cursor.at else None, cursor.id)
+    try:
+        return Place(cursor.at.astimezone(UTC) if cursor.at else None, cursor.id)
+    except OverflowError:
+        raise ValueError("this is no cursor of a list of claims; begin again without one") from None
 
 
 def after(place: Place, sort: Sort) -> ColumnElement[bool]:

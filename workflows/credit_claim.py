@@ -302,7 +302,7 @@ class CreditClaimWorkflow:
         return await self._act(Event.ATTACH_EVIDENCE, command, lambda: self._attach(command))
 
     async def _attach(self, command: AttachEvidence) -> Change:
-        if why := lifecycle.document_refusal(self.claim, command.document):
+        if why := lifecycle.document_refusal(self.claim, command.document, command.at_most):
             raise Refused(why)
         is_outage = self.claim.opening.category is Category.SERVICE_OUTAGE
         domains = self.claim.customer_domains if is_outage else ()

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Query as InQuery
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from domain.claims import Claim, Opening, RaisedBy, Status, WaitingOn
 from domain.money import exact
@@ -31,6 +31,13 @@ EARLIEST_INCIDENT = date(2010, 1, 1)
 router = APIRouter(prefix="/v1/claims", tags=["Claims"])
 
 
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("an instant between the years 1 and 9999, in UTC") from None
+
+
 class ListQuery(BaseModel):
     """Which claims, in which order."""
 
@@ -38,7 +45,7 @@ class ListQuery(BaseModel):
 
     status: list[Status] = Field([], description="Any of these.")
     customer_id: Id | None = None
-    due_before: AwareDatetime | None = Field(
+    due_before: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
         None, description="Something has to be filed before this instant (RFC 3339, with its offset)."
     )
     waiting_on: WaitingOn | None = None

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from domain.claims import Claim, Event
 from domain.evidence import KINDS, Document, EvidenceKind, check
+from domain.lifecycle import document_count
 from domain.messages import AttachEvidence, Reason, RevokeEvidence
 from domain.model import Refused
 from domain.policy import Category
@@ -85,6 +86,7 @@ async def attach_evidence(
         lambda actor: AttachEvidence(
             actor=actor,
             request_hash=asked.request_hash,
+            at_most=desk.settings.max_documents,
             document=Document(
                 id=document_id(claim_id, kind, sha256),
                 kind=kind,
@@ -212,10 +214,8 @@ def too_large(limit: int) -> Problem:
 async def _kept(desk: Desk, caller: Caller, claim: Claim, kind: EvidenceKind, content: bytes) -> str:
     """The media type of the content, now in the store. Raises problems for what may not be attached."""
     updates.may(caller, claim, Event.ATTACH_EVIDENCE)
-    if len(claim.documents) >= desk.settings.max_documents:
-        raise Problem(
-            409, "document_count", f"The claim has {len(claim.documents)} documents, and may not have more. Revoke one."
-        )
+    if len(claim.documents) >= desk.settings.max_documents:  # the claim counts again, once it is its turn
+        raise refused(document_count(desk.settings.max_documents), ())
     domains = frozenset(claim.customer_domains if claim.opening.category is Category.SERVICE_OUTAGE else ())
     try:
         media_type = await asyncio.to_thread(

@@ -26,7 +26,8 @@ def explain(
         date | None, typer.Option(parser=day, metavar="DATE", help="The day of the purchase, UTC.")
     ] = None,
     billing_day: Annotated[
-        int | None, typer.Option(metavar="N", help="The day of the month on which billing months begin, 1 to 31.")
+        int | None,
+        typer.Option(metavar="N", help="Legacy only: the day on which billing months begin, 1 to 31."),
     ] = None,
     product: Annotated[str | None, typer.Option(help="The product's name; some have rules of their own.")] = None,
     output: OutputOption = Output.TABLE,
@@ -40,6 +41,8 @@ def explain(
     except PolicyError as error:
         message = f"{error.problem}. Accepted: {error.accepted}."
         raise typer.BadParameter(message, param_hint=f"--{error.field.replace('_', '-')}") from None
+    if billing_day is not None and commerce is not Commerce.LEGACY:
+        typer.echo("--billing-day is for legacy; new commerce and Azure are billed by the calendar month.", err=True)
     if output is Output.JSON:
         write_json({**_rule(found), "also": [_rule(other) for other in found.also]})
     else:

@@ -23,6 +23,7 @@ from domain.claims import Claim
 from domain.model import Refusal
 from microsoft.billing import Billing
 from microsoft.clients import microsoft
+from microsoft.partner_center import PartnerCenter
 from records.claims import ClaimRecords
 from records.credits import CreditRecords
 from records.database import engine, migrate
@@ -58,6 +59,7 @@ class Desk:
     billing: Billing
     customers: Customers
     evidence: Evidence
+    partner_center: PartnerCenter
     tickets: Tickets
     money: Credits
     recording: ClaimRecording
@@ -109,6 +111,7 @@ async def desk(simulator: Simulator, tmp_path: Path, client: Client) -> AsyncIte
             billing=at_microsoft.billing,
             customers=Customers(at_microsoft.partner_center, credits, ZoneInfo("Europe/Berlin"), "DE"),
             evidence=Evidence(blobs, claims, 100_000),
+            partner_center=at_microsoft.partner_center,
             tickets=Tickets(at_microsoft.partner_center, claims, client, 50),
             money=Credits(at_microsoft.billing, credits, claims, client, 2000),
             recording=ClaimRecording(claims),

@@ -54,6 +54,8 @@ def expected_dates(
 ) -> list[date]:
     """The published windows again, by walking; no product."""
     dates = [walk_to_end_of_billing_month(incident, 1, 1)]
+    if commerce is not Commerce.LEGACY:
+        billing_day = 1  # only legacy is billed by its anniversary
     if category is Category.SERVICE_OUTAGE and commerce is Commerce.AZURE:
         dates.append(walk_to_end_of_billing_month(incident, billing_day or 1, 2))
     elif category is Category.SERVICE_OUTAGE:
@@ -299,3 +301,10 @@ def test_grace_holds_exactly_that_many_full_working_days(start: datetime, away: 
         day += DAY
     assert len(full) == working_days
     assert midnight_after(full[-1]) == end
+
+
+@pytest.mark.parametrize(
+    ("commerce", "due_on"), [(Commerce.NEW_COMMERCE, date(2026, 12, 31)), (Commerce.AZURE, date(2027, 1, 31))]
+)
+def test_only_legacy_is_billed_by_its_anniversary(commerce: Commerce, due_on: date) -> None:
+    assert resolve(Category.SERVICE_OUTAGE, commerce, date(2026, 11, 21), billing_day=20).due_on == due_on

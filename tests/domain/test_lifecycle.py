@@ -171,11 +171,11 @@ def test_the_last_document_makes_it_ready_and_a_revoked_one_takes_it_back() -> N
 
 def test_the_same_document_is_attached_once_a_kind() -> None:
     claim = reach(Status.READY_TO_FILE)
-    refused = lifecycle.document_refusal(claim, document(FORM))
+    refused = lifecycle.document_refusal(claim, document(FORM), 50)
     assert refused is not None
     assert refused.field == "file"
     other_kind = document(FORM).model_copy(update={"kind": REQUEST})
-    assert lifecycle.document_refusal(claim, other_kind) is None
+    assert lifecycle.document_refusal(claim, other_kind, 50) is None
 
 
 def test_a_document_that_is_not_there_cannot_be_revoked() -> None:
@@ -602,3 +602,12 @@ def _holds(before: Claim, after: Claim, entry: Entry) -> None:
     if after.status in reminded and before.status not in reminded:
         assert all(reminder.at > entry.at for reminder in after.reminders)
     assert Claim.model_validate_json(after.model_dump_json()) == after
+
+
+def test_a_claim_holds_so_many_documents_and_no_more() -> None:
+    claim = reach(Status.READY_TO_FILE)
+    count = len(claim.documents)
+    assert lifecycle.document_refusal(claim, document(name="another"), count + 1) is None
+    refused = lifecycle.document_refusal(claim, document(name="another"), count)
+    assert refused is not None
+    assert refused.rule == "document_count"

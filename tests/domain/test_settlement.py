@@ -372,3 +372,10 @@ def test_a_question_that_was_never_answered_still_stands_after_the_dispute() -> 
     after = do(claim, settlement.disputed(claim, dispute()))
     assert after.status is Status.NEEDS_INFORMATION
     assert after.question == "Which users?"
+
+
+def test_an_amount_finer_than_its_currency_can_never_be_on_an_invoice_and_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        settlement.decided(reach(Status.FILED), decision(amount="240.001"), OPENED_AT)
+    assert caught.value.refusal.rule == "amount_exact"
+    assert "2 decimals" in caught.value.refusal.message

@@ -21,6 +21,30 @@ WINDOW = datetime(2026, 1, 17, 23, 59, 59, tzinfo=UTC)
 OTHER_CATEGORIES = [category for category in Category if category not in PURCHASE_CATEGORIES]
 
 
+def test_an_incident_long_after_the_purchase_brings_no_full_refund_back() -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    stopped = SubscriptionFacts(
+        commerce=Commerce.LEGACY,
+        product="Exchange Online",
+        status="suspended",
+        purchased_at=BOUGHT,
+        commitment_ends_at=None,
+        cancellable_until=None,
+    )
+    deadline = resolve(Category.ACCIDENTAL_PURCHASE, Commerce.LEGACY, now.date(), purchased=BOUGHT.date())
+    assert now < deadline.due_at
+    found = triage(
+        category=Category.ACCIDENTAL_PURCHASE,
+        is_csp_customer=True,
+        is_advisory=False,
+        stopped_on=now.date(),
+        subscription=stopped,
+        deadline=deadline,
+        now=now,
+    )
+    assert found.route is Route.CREDITED_PRO_RATA
+
+
 def routed(
     category: Category = Category.ACCIDENTAL_PURCHASE,
     commerce: Commerce = Commerce.LEGACY,

@@ -44,7 +44,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _process(arguments: str) -> int:
-    table = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(["ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
     return next(int(line.split()[0]) for line in table.splitlines() if arguments in line)
 
 

@@ -53,7 +53,7 @@ def send_everything(url: str, token: str, known: dict[str, str]) -> tuple[set[tu
         for name in known.keys() & (case.path_parameters or {}).keys():
             case.path_parameters[name] = known[name]
         key = {"Idempotency-Key": uuid.uuid4().hex} if case.method in ("POST", "DELETE") else {}
-        case.call_and_validate(headers={"Authorization": f"Bearer {token}", **key}, checks=CHECKS)
+        case.call_and_validate(headers={"Authorization": f"Bearer {token}", **key}, checks=CHECKS, timeout=60)
 
     bounded = settings(
         max_examples=EXAMPLES,

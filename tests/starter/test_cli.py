@@ -243,7 +243,9 @@ async def test_claims_are_listed_shown_and_their_papers_fetched(shell: Shell, de
         desk.claims,
         claim(1, status=Status.READY_TO_FILE, deadline=due(date(2026, 2, 15)), documents=(form,), assignee="hana"),
     )
-    await recorded(desk.claims, claim(2, status=Status.WITHDRAWN, description="[bold]\x1b]0;x"))
+    await recorded(
+        desk.claims, claim(2, status=Status.WITHDRAWN).model_copy(update={"customer_name": "[bold]\x1b]0;x"})
+    )
 
     table = shell.run("claim", "list", "--status", "ready_to_file")
     assert one.id in table.stdout
