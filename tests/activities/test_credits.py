@@ -299,6 +299,22 @@ async def test_a_line_is_given_by_hand_whole_or_in_part(
     assert (refusal.rule, refusal.field) == ("line_left", "line_id")
 
 
+async def test_by_hand_a_claim_is_given_no_more_than_it_lacks(
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str]
+) -> None:
+    _issue(simulator, subscription, "-777")
+    await desk.run(desk.money.sweep_credits)
+    waiting, line_id = _waiting(subscription, "50"), await _only_line(desk, subscription)
+    too_much = AllocateLine(
+        claim=waiting, line_id=line_id, amount=Money(amount=Decimal(777), currency="USD"), allocation_id="too much"
+    )
+    refusal = await desk.refusal(desk.money.allocate, too_much)
+    assert (refusal.rule, refusal.field) == ("no_more_than_expected", "amount")
+    assert "50" in refusal.message
+    given = await desk.run(desk.money.allocate, AllocateLine(claim=waiting, line_id=line_id, allocation_id="by hand"))
+    assert given.amount == Decimal(50)
+
+
 @pytest.mark.parametrize(
     ("change", "amount", "rule", "field"),
     [

@@ -44,6 +44,14 @@ def packed(*names: str) -> bytes:
     return buffer.getvalue()
 
 
+def with_macro_types() -> bytes:
+    buffer = io.BytesIO(packed("word/document.xml"))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        kind = "application/vnd.ms-word.document.macroEnabled.main+xml"
+        archive.writestr("[Content_Types].xml", f'<Override ContentType="{kind}"/>')
+    return buffer.getvalue()
+
+
 A_DOCX = packed("[Content_Types].xml", "_rels/.rels", "word/document.xml")
 AN_XLSX = packed("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml")
 
@@ -94,6 +102,7 @@ def test_a_file_is_known_by_its_content(content: bytes, found: str) -> None:
         pytest.param(packed("[Content_Types].xml", "ppt/presentation.xml"), id="a presentation"),
         pytest.param(packed("[Content_Types].xml", "word/document.xml", "word/vbaProject.bin"), id="Word with macros"),
         pytest.param(packed("[Content_Types].xml", "xl/workbook.xml", "xl/VBAPROJECT.BIN"), id="Excel with macros"),
+        pytest.param(with_macro_types(), id="Word with macros by its content types"),
         pytest.param(A_DOCX[: len(A_DOCX) // 2], id="a Word file cut off"),
         pytest.param(b"PK\x03\x04", id="nothing but the head of a ZIP"),
         pytest.param(b"PK\x05\x06" + bytes(18), id="an empty ZIP"),
