@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
 from domain.deadlines import Deadline, Reminder
 from domain.evidence import ChecklistItem, Document, EvidenceKind, Requirement, checklist, is_complete
-from domain.model import Frozen, OneLine, Refusal, Text
+from domain.model import ONE_LINE, READABLE, Frozen, Refusal, written
 from domain.money import Amount, Currency, Money
 from domain.policy import Category, Commerce
 from domain.roles import PERMISSIONS, Action, Actor, Role, acting_role
@@ -103,17 +104,17 @@ class Incident(Frozen):
     """What the claim is about. `date` is a UTC day; `reference` is Microsoft's incident or tracking id."""
 
     date: date
-    reference: OneLine | None = Field(default=None, max_length=100)
-    description: Text = Field(min_length=1, max_length=4000)
+    reference: Annotated[str, written(100), ONE_LINE] | None = None
+    description: Annotated[str, written(4000), READABLE]
     is_advisory: bool = False
 
 
 class Contact(Frozen):
     """Whom Microsoft may write to about the claim: the partner's own, never the customer's."""
 
-    name: OneLine = Field(min_length=1, max_length=200)
+    name: Annotated[str, written(200), ONE_LINE]
     email: str = Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)
-    phone: OneLine | None = Field(default=None, max_length=50)
+    phone: Annotated[str, written(50), ONE_LINE] | None = None
 
 
 class RaisedBy(StrEnum):
@@ -133,7 +134,7 @@ class Opening(Frozen):
     incident: Incident
     raised_by: RaisedBy
     amount_asked: Money | None = None
-    amount_basis: OneLine | None = Field(default=None, max_length=500)
+    amount_basis: Annotated[str, written(500), ONE_LINE] | None = None
     contact: Contact
     stopped_on: date | None = None
     """The day the subscription was suspended or cancelled, where it was and that isn't the day of the incident."""
@@ -296,7 +297,7 @@ class Claim(Frozen):
         if self.status.is_closed:
             return None
         said = self.opening
-        incident = (said.incident.reference or "").strip() or said.incident.date.isoformat()
+        incident = said.incident.reference or said.incident.date.isoformat()
         return "|".join((said.customer_id, said.subscription_id, said.category, incident)).lower()
 
     @property

@@ -6,11 +6,11 @@ from pydantic import Field, StringConstraints
 
 from domain.claims import Outcome
 from domain.evidence import Document
-from domain.model import Frozen, Text
+from domain.model import READABLE, Frozen, written
 from domain.money import Money
 from domain.roles import Actor
 
-Reason = Annotated[Text, StringConstraints(min_length=1, max_length=1000)]
+Reason = Annotated[str, written(1000), READABLE]
 TicketNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{10,20}$")]
 
 

@@ -1,7 +1,6 @@
 """What every model of the domain has in common."""
 
 import unicodedata
-from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
@@ -15,14 +14,19 @@ def _readable(text: str) -> str:
 def _one_line(text: str) -> str:
     if len(text.splitlines()) > 1:
         raise ValueError("this is one line of text")
-    return text
+    return _readable(text)
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_readable)]
-"""What a person wrote, without what can't be seen; blanks around it don't count."""
+READABLE = AfterValidator(_readable)
+"""For what a person wrote: it holds nothing that can't be seen."""
 
-OneLine = Annotated[Text, AfterValidator(_one_line)]
-"""A name or a reference: it can't pretend to be two fields in a text for people."""
+ONE_LINE = AfterValidator(_one_line)
+"""For a name or a reference: it can't pretend to be two fields in a text for people."""
+
+
+def written(longest: int) -> StringConstraints:
+    """For what a person wrote: blanks around it don't count, and something is left."""
+    return StringConstraints(strip_whitespace=True, min_length=1, max_length=longest)
 
 
 class Frozen(BaseModel):

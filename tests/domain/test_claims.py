@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from domain import lifecycle
 from domain.claims import CLOSED, OPEN, TABLE, Claim, CreditState, Event, Status, WaitingOn, next_timer, refusal
@@ -168,7 +169,6 @@ def test_whom_a_claim_waits_for(make: Callable[[], Claim], whom: WaitingOn) -> N
 
 def test_two_claims_about_the_same_thing_share_a_key_whatever_the_case_and_blanks() -> None:
     assert opened(reference="EX25194").open_key == opened(reference=" ex25194 ").open_key
-    assert opened(reference=None).open_key == opened(reference="  ").open_key
 
 
 def test_another_incident_or_category_is_another_thing() -> None:
@@ -359,3 +359,8 @@ def test_the_page_holds_the_table_as_the_code_has_it(table: Callable[[], str]) -
 def test_the_page_explains_every_word(section: str, words: type[Status] | type[Route]) -> None:
     text = PAGE.partition(f"## {section}\n")[2].partition("\n## ")[0]
     assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == list(words)
+
+
+def test_a_reference_of_blanks_is_none_to_be_given() -> None:
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        opened(reference="  ")

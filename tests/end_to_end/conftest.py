@@ -22,7 +22,8 @@ def clean_environment() -> Iterator[None]:
     """Without the settings of whoever runs the tests; processes run this checkout, whatever is installed."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith((PREFIX, "TEMPORAL_", "SIMULATOR_")):
+            # What the tests themselves are told stays: others of this process still need it.
+            if name.startswith((PREFIX, "TEMPORAL_", "SIMULATOR_")) and not name.startswith(f"{PREFIX}TEST_"):
                 patch.delenv(name)
         patch.setenv("PYTHONPATH", str(ROOT))
         yield

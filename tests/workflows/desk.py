@@ -193,9 +193,14 @@ class Desk:
 
     async def shown(self, handle: Handle) -> tuple[dict[str, object], str]:
         """What the Temporal UI shows of the claim: its search attributes by name, and its page."""
+        # A record can be read a moment before its run hears that it is written; a query is answered after that.
+        for _ in range(500):
+            if not (await handle.describe()).raw_description.pending_activities:
+                break
+            await asyncio.sleep(0.02)
+        metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
         described = await handle.describe()
         known = {pair.key.name: pair.value for pair in described.typed_search_attributes}
-        metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
         return known, metadata.current_details
 
     async def sweep(self, name: str) -> None:
