@@ -21,11 +21,21 @@ from microsoft.errors import (
     NotFound,
     Rejected,
     StaleETag,
+    SupportPlanTooLow,
     Throttled,
     Unavailable,
 )
 
 RETRY_AFTER_UNSAID = timedelta(seconds=30)
+
+# Of the sentence by which Azure refuses a ticket for its support plan; it has no code of its own (facts 2.1).
+_PLAN_WORDS = "support plan"
+
+# By these names an operation says that it failed for a reason of Microsoft's own (facts 1.7).
+_TRANSIENT = frozenset(
+    {"internalservererror", "servertimeout", "billingtransienterror", "fulfillmenttransienterror", "operationfailed"}
+)
+_RIGHTS = frozenset({"authorizationfailed", "forbidden", "linkedauthorizationfailed", "invalidauthenticationtoken"})
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -46,11 +56,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """A 2xx answer. `data` is its JSON, None for an empty body; every fraction is a Decimal of the digits given."""
+    """A 2xx answer. `data` is its JSON, None for an empty body; every fraction is a Decimal of the digits given.
+    `headers` are looked up whatever the case of their name."""
 
     call: Call
     status: int
     data: object = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long Microsoft asks to wait before the next look; None where it says nothing."""
+        return asked_pause(self.status, self.headers, b"")
 
     def read(self, model: type[Model]) -> Model:
         """The answer as `model`. Raises Malformed, naming the fields that are wrong but never their values."""
@@ -121,11 +138,13 @@ def failure(
         case 404, _:
             kind = NotFound
         case ((401 | 403), _):
-            kind = Forbidden
+            kind = SupportPlanTooLow if _is_about_the_plan(description) else Forbidden
         case (400, "2055") | (412, _):
             kind = StaleETag
         case 409, _:
             kind = Conflict
+        case _ if _is_about_the_plan(description):
+            kind = SupportPlanTooLow
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             kind = Ambiguous if write else Unavailable
         case _:
@@ -138,6 +157,35 @@ def failure(
         description=description,
         correlation_id=call.correlation_id,
     )
+
+
+def failed_operation(call: Call, code: str, message: str) -> MicrosoftError:
+    """The exception for an operation that was accepted and then failed, which is told with HTTP 200.
+
+    A failure of Microsoft's own is Ambiguous: whether it did a part is to be looked at before anything is sent again.
+    """
+    kind: type[MicrosoftError]
+    match code.strip().lower():
+        case _ if _is_about_the_plan(message):
+            kind = SupportPlanTooLow
+        case name if name in _RIGHTS:
+            kind = Forbidden
+        case name if name in _TRANSIENT:
+            kind = Ambiguous
+        case _:
+            kind = Rejected
+    return kind(
+        call.operation,
+        call.host,
+        status=HTTPStatus.OK,
+        code=code.strip(),
+        description=_without([], message) or "the operation failed",
+        correlation_id=call.correlation_id,
+    )
+
+
+def _is_about_the_plan(description: str) -> bool:
+    return _PLAN_WORDS in description.lower()
 
 
 def explain(body: bytes) -> tuple[str, str]:
@@ -188,6 +236,8 @@ def texts(value: object) -> list[str]:
     """Every text in what we sent that is long enough to be recognised in an answer."""
     if isinstance(value, Mapping):
         return [text for each in value.values() for text in texts(each)]
+    if isinstance(value, list | tuple):
+        return [text for each in value for text in texts(each)]
     return [value] if isinstance(value, str) and len(value) > 7 else []
 
 

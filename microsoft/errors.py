@@ -86,8 +86,17 @@ class ConsentExpired(MicrosoftError):
     the description says what to do."""
 
 
+class ConsentMissing(ConsentExpired):
+    """The application has no consent for this API in this tenant (AADSTS65001). Other tenants are not touched by it."""
+
+
 class Rejected(MicrosoftError):
     """Microsoft understood and refused; asking again the same way gets the same answer."""
+
+
+class SupportPlanTooLow(Rejected):
+    """Azure takes support tickets by API from higher support plans only. Mostly told inside an operation that answers
+    HTTP 200; the same ticket can be filed by hand in the portal."""
 
 
 class Unavailable(MicrosoftError):

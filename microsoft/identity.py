@@ -13,10 +13,16 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from microsoft.answers import Call
-from microsoft.errors import ConsentExpired, MicrosoftError
+from microsoft.errors import ConsentExpired, ConsentMissing, MicrosoftError
+from microsoft.fields import in_path
 from microsoft.transport import Transport
 
 PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
+AZURE = "https://management.azure.com"
+GRAPH = "https://graph.microsoft.com"
+"""The audiences. Each needs a token of its own, redeemed from the same refresh token (facts C)."""
+
+_NO_CONSENT = "AADSTS65001"
 
 # Entra ID's codes for "a person must sign in (again)".
 _HUMAN = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
@@ -68,68 +74,71 @@ class Identity:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._http = http
-        self._path = f"/{tenant}/oauth2/token"
+        self._tenant = tenant
         self._client = {"client_id": client_id}
         self._client_secret = client_secret
         self._file = refresh_token_file
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
-        # One for all resources: they redeem, and may rotate, the same refresh token.
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        # One for all: they redeem, and may rotate, the same refresh token.
         self._lock = asyncio.Lock()
 
-    async def token(self, resource: str, refused: SecretStr | None = None) -> SecretStr:
-        """A bearer token for `resource` (an audience, as `https://api.partnercenter.microsoft.com`).
+    async def token(self, resource: str, refused: SecretStr | None = None, *, tenant: str | None = None) -> SecretStr:
+        """A bearer token for `resource` (an audience, as `https://api.partnercenter.microsoft.com`), issued by the
+        partner's tenant or, to act for a customer, by `tenant`: Azure takes whose things are meant from there.
 
-        `refused` is a token that Microsoft just turned down: another is fetched. Raises ConsentExpired, Forbidden
-        (client id or secret wrong), Unavailable, Throttled, Rejected, Malformed; OSError when the file can't be
-        written.
+        `refused` is a token that Microsoft just turned down: another is fetched. Raises ConsentMissing (in `tenant`),
+        ConsentExpired, Forbidden (client id or secret wrong), Unavailable, Throttled, Rejected, Malformed; OSError when
+        the file can't be written.
         """
-        kept = self._good(resource, refused)
+        key = ((tenant or self._tenant).lower(), resource)
+        kept = self._good(key, refused)
         if kept is not None:
             return kept
         async with self._lock:
-            kept = self._good(resource, refused)
+            kept = self._good(key, refused)
             if kept is not None:
                 return kept
-            grant = await self._redeem(resource)
+            grant = await self._redeem(*key)
             # Early by a quarter of a short life, else by five minutes: never used while it expires under way.
             early = min(300.0, grant.expires_in / 4)
-            self._kept[resource] = _Kept(grant.access_token, self._clock() + grant.expires_in - early)
+            self._kept[key] = _Kept(grant.access_token, self._clock() + grant.expires_in - early)
             return grant.access_token
 
-    def _good(self, resource: str, refused: SecretStr | None) -> SecretStr | None:
-        kept = self._kept.get(resource)
+    def _good(self, key: tuple[str, str], refused: SecretStr | None) -> SecretStr | None:
+        kept = self._kept.get(key)
         if kept is None or kept.token == refused or self._clock() >= kept.renew_at:
             return None
         return kept.token
 
-    async def _redeem(self, resource: str) -> _Grant:
+    async def _redeem(self, tenant: str, resource: str) -> _Grant:
         call = self._http.call("redeem token")
         if self._file is None:
-            return await self._ask(call, {"grant_type": "client_credentials", "resource": resource})
+            return await self._ask(call, tenant, {"grant_type": "client_credentials", "resource": resource})
         file = self._file
         used = await asyncio.to_thread(_read, file)
         if not used:
-            raise self._consent(call, "there is no refresh token", None)
+            raise self._consent(call, tenant, "there is no refresh token", None)
         try:
-            grant = await self._ask(call, _refresh(used, resource))
+            grant = await self._ask(call, tenant, _refresh(used, resource))
         except ConsentExpired:
             # Another process, or a person, may have put a newer one there in the meantime.
             newer = await asyncio.to_thread(_read, file)
             if not newer or newer == used:
                 raise
             used = newer
-            grant = await self._ask(call, _refresh(used, resource))
+            grant = await self._ask(call, tenant, _refresh(used, resource))
         rotated = grant.refresh_token.get_secret_value() if grant.refresh_token else ""
         if rotated and rotated != used:
             # Shielded: a cancelled activity must not stop a token from reaching the disk.
             await asyncio.shield(asyncio.to_thread(_store, file, rotated, used))
         return grant
 
-    async def _ask(self, call: Call, form: dict[str, str]) -> _Grant:
+    async def _ask(self, call: Call, tenant: str, form: dict[str, str]) -> _Grant:
         secret = self._client_secret.get_secret_value()
+        path = f"/{in_path(tenant, call)}/oauth2/token"
         try:
-            answer = await self._http.redeem(call, self._path, {**self._client, "client_secret": secret, **form})
+            answer = await self._http.redeem(call, path, {**self._client, "client_secret": secret, **form})
         except MicrosoftError as error:
             if error.code not in _HUMAN:
                 raise
@@ -137,16 +146,18 @@ class Identity:
             why = f"Entra ID refuses the refresh token ({found[0] if found else error.code})"
             if found and found[0] in _WHY:
                 why += f": {_WHY[found[0]]}"
-            expired = self._consent(call, why, error)
+            expired = self._consent(call, tenant, why, error)
         else:
             return answer.read(_Grant)
         raise expired
 
-    def _consent(self, call: Call, why: str, error: MicrosoftError | None) -> ConsentExpired:
+    def _consent(self, call: Call, tenant: str, why: str, error: MicrosoftError | None) -> ConsentExpired:
+        kind = ConsentMissing if error and error.description.startswith(_NO_CONSENT) else ConsentExpired
+        whose = "the partner tenant" if tenant == self._tenant.lower() else f"the customer's tenant {tenant}"
         what = "Sign in again as the partner's service account, with MFA, and store the new refresh token"
-        if self._file is None:
-            what = "Have an administrator of the partner tenant consent to the application"
-        return ConsentExpired(
+        if self._file is None or kind is ConsentMissing:
+            what = f"Have an administrator of {whose} consent to the application"
+        return kind(
             call.operation,
             call.host,
             status=error.status if error else None,

@@ -227,4 +227,4 @@ class PartnerCenter:
         # "unknown" and "none" leave severity and status as they are.
         body = {"Id": service_request_id, "Severity": "unknown", **change}
         path = f"/v1/servicerequests/{in_path(service_request_id, call)}"
-        await self._http.patch(call, path, body, token=self._token)
+        await self._http.write(call, "PATCH", path, body, token=self._token)

@@ -6,7 +6,8 @@ Every client of this package talks through `Transport`; nobody else touches http
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Never
 from uuid import uuid4
@@ -25,6 +26,12 @@ LONGEST_ERROR = 64 * 1024
 # Gives a bearer token; the argument is one that was just refused, so that another is wanted.
 TokenSource = Callable[[SecretStr | None], Awaitable[SecretStr]]
 
+Ids = tuple[str, str]
+PARTNER_CENTER_IDS: Ids = ("MS-RequestId", "MS-CorrelationId")
+AZURE_IDS: Ids = ("x-ms-client-request-id", "x-ms-correlation-request-id")
+GRAPH_IDS: Ids = ("client-request-id", "x-ms-correlation-request-id")
+"""The headers in which a host takes the id of a request and the id that its whole operation shares."""
+
 _log = structlog.get_logger(__name__)
 
 # What httpx raises before the first byte of a request is out.
@@ -38,6 +45,10 @@ class Transport:
     `timeout` (seconds) bounds each wait for the host, not the whole call. A 429 or 503 asking for at most
     `longest_pause` seconds is waited out here; a longer one is the caller's (Temporal's) to wait for.
     `backoff` is the unit in seconds of the pauses between attempts: 1, then 3 of them, as Microsoft's SDK does.
+
+    Where a path is asked for, an absolute address of this host is taken as it is, to the letter: what Microsoft signed
+    (the address of an operation) must come back unchanged. One of another host raises Malformed: it would get our
+    token.
     """
 
     def __init__(
@@ -47,10 +58,13 @@ class Transport:
         timeout: float = 15.0,
         backoff: float = 0.5,
         longest_pause: float = 5.0,
+        ids: Ids = PARTNER_CENTER_IDS,
         wire: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         url = httpx.URL(base_url)
         self.host = url.netloc.decode("ascii")
+        self._scheme = url.scheme
+        self._ids = ids
         self._backoff = backoff
         self._longest_pause = longest_pause
         self._client = httpx.AsyncClient(
@@ -87,15 +101,62 @@ class Transport:
         """
         return await self._send(call, "GET", path, ATTEMPTS, token, headers, params=params)
 
-    async def patch(
-        self, call: Call, path: str, body: Mapping[str, object], *, token: TokenSource | None = None
+    async def write(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: TokenSource | None = None,
     ) -> Answer:
-        """Writes once: a request that was sent is never sent again, unless it was refused for its token (401).
+        """Writes once (PUT, PATCH, POST): a request that was sent is never sent again, unless it was refused for its
+        token (401). `body` None sends none.
 
         Raises what `get` raises, Conflict, StaleETag, and Ambiguous when the outcome isn't known: the answer
         was lost or unreadable, or it was a 5xx, which says nothing about what was done before it.
         """
-        return await self._send(call, "PATCH", path, 1, token, None, json=body)
+        return await self._send(call, method, path, 1, token, headers, params=params, json=body)
+
+    async def ask(
+        self,
+        call: Call,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: TokenSource | None = None,
+    ) -> Answer:
+        """Posts a question that changes nothing at Microsoft, a price or a quote: retried like `get`."""
+        return await self._send(call, "POST", path, ATTEMPTS, token, headers, params=params, json=body)
+
+    @asynccontextmanager
+    async def stream(self, call: Call, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes of a file as they come, never whole in memory. No token is sent: its address carries a signature.
+
+        Once, without a retry. Raises what `get` raises, and inside the block Unavailable when the rest is lost.
+        """
+        request = self._request(call, "GET", path, {"Accept": "*/*"}, str(uuid4()))
+        started = time.monotonic()
+        response, lost = None, ""
+        try:
+            response = await self._client.send(request, stream=True)
+            if not response.is_success:
+                body, _ = await _body(response)
+                raise failure(call, response.status_code, body, response.headers, [str(request.url.query)], write=False)
+            # Raw: what is compressed here is the file itself, not its way.
+            yield response.aiter_raw()
+        except httpx.HTTPError as error:
+            lost = type(error).__name__
+        finally:
+            if response is not None:
+                await response.aclose()
+            self._log_call(call, response, lost, 1, started)
+        if lost:
+            _raise_lost(call, lost, sent=response is not None, write=False)
 
     async def redeem(self, call: Call, path: str, form: Mapping[str, str]) -> Answer:
         """Posts a form that changes nothing at Microsoft, a token request: retried like `get`."""
@@ -121,18 +182,16 @@ class Transport:
         while True:
             attempt += 1
             bearer = await token(refused) if token else None
-            request = self._client.build_request(
+            authorization = {"Authorization": f"Bearer {bearer.get_secret_value()}"} if bearer else {}
+            request = self._request(
+                call,
                 method,
                 path,
-                params=dict(params) if params else None,
+                {**(headers or {}), **authorization},
+                request_id,
+                params=params,
                 json=json,
-                data=dict(form) if form else None,
-                headers={
-                    **(headers or {}),
-                    "MS-RequestId": request_id,
-                    "MS-CorrelationId": call.correlation_id,
-                    **({"Authorization": f"Bearer {bearer.get_secret_value()}"} if bearer else {}),
-                },
+                form=form,
             )
             response, body, lost = await self._exchange(call, request, attempt)
             # The head of a refusal is an answer even when its body broke off.
@@ -157,8 +216,35 @@ class Transport:
                 if wait <= self._longest_pause:
                     await asyncio.sleep(wait)
                     continue
-            secrets = [*texts(json), *texts(form), *([bearer.get_secret_value()] if bearer else [])]
+            secrets = [*texts(json), *texts(form), *texts(headers), *([bearer.get_secret_value()] if bearer else [])]
             raise failure(call, status, body, response.headers, secrets, write=not repeatable)
+
+    def _request(
+        self,
+        call: Call,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        request_id: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Mapping[str, object] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> httpx.Request:
+        try:
+            url = httpx.URL(path)
+        except (httpx.InvalidURL, ValueError):
+            raise call.malformed("an address that is none") from None
+        if url.is_absolute_url and (url.netloc.decode("ascii"), url.scheme) != (self.host, self._scheme):
+            raise call.malformed("an address of another host")
+        return self._client.build_request(
+            method,
+            url,
+            params=dict(params) if params else None,
+            json=json,
+            data=dict(form) if form else None,
+            headers={**headers, self._ids[0]: request_id, self._ids[1]: call.correlation_id},
+        )
 
     async def _exchange(
         self, call: Call, request: httpx.Request, attempt: int
@@ -175,6 +261,10 @@ class Transport:
         finally:
             if response is not None:
                 await response.aclose()
+        self._log_call(call, response, lost, attempt, started)
+        return response, body, lost
+
+    def _log_call(self, call: Call, response: httpx.Response | None, lost: str, attempt: int, started: float) -> None:
         _log.info(
             "microsoft_call",
             operation=call.operation,
@@ -185,7 +275,6 @@ class Transport:
             correlation_id=call.correlation_id,
             milliseconds=round((time.monotonic() - started) * 1000),
         )
-        return response, body, lost
 
 
 async def _body(response: httpx.Response) -> tuple[bytes, bool]:
@@ -215,9 +304,9 @@ def _raise_lost(call: Call, lost: str, *, sent: bool, write: bool) -> Never:
 
 def _accept(call: Call, response: httpx.Response, body: bytes, *, write: bool) -> Answer:
     if not body.strip():
-        return Answer(call, response.status_code, None)
+        return Answer(call, response.status_code, None, response.headers)
     try:
-        return Answer(call, response.status_code, parse_json(body))
+        return Answer(call, response.status_code, parse_json(body), response.headers)
     except ValueError as error:
         reason = "not JSON" if isinstance(error, json.JSONDecodeError) else "not readable as JSON"
     description = f"{reason}: {len(body)} bytes of {content_type(response.headers)}"

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from microsoft.billing import Billing
 from microsoft.identity import Identity
 from microsoft.partner_center import PartnerCenter
-from microsoft.transport import Transport
+from microsoft.transport import PARTNER_CENTER_IDS, Transport
 
 Reply = httpx.Response | Exception
 HOST = "https://api.partnercenter.example"
@@ -36,7 +36,7 @@ class Script:
         return [request.headers[header] for request in self.requests]
 
     def transport(self, **settings: float) -> Transport:
-        return Transport(HOST, wire=httpx.MockTransport(self), **{"backoff": 0.0, **settings})
+        return Transport(HOST, wire=httpx.MockTransport(self), ids=PARTNER_CENTER_IDS, **{"backoff": 0.0, **settings})
 
 
 async def fixed_token(refused: SecretStr | None) -> SecretStr:

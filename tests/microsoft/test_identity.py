@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from microsoft import identity as identity_module
-from microsoft.errors import ConsentExpired, Forbidden, Malformed, MicrosoftError, Unavailable
-from microsoft.identity import PARTNER_CENTER, Identity
+from microsoft.errors import ConsentExpired, ConsentMissing, Forbidden, Malformed, MicrosoftError, Unavailable
+from microsoft.identity import AZURE, PARTNER_CENTER, Identity
 from tests.microsoft.stand_ins import Reply, Script
 
 GRAPH = "https://graph.microsoft.com"
@@ -306,7 +306,6 @@ async def test_a_refresh_token_renewed_by_another_process_is_tried_before_a_pers
         ("invalid_grant", "AADSTS700082: The refresh token has expired due to inactivity.", "90 days without use"),
         ("invalid_grant", "AADSTS50173: The provided grant has expired.", "password of the service account changed"),
         ("interaction_required", "AADSTS50076: You must use MFA.", "multi-factor authentication is now asked for"),
-        ("invalid_grant", "AADSTS65001: No consent.", "consent for this API is missing"),
         ("invalid_grant", "something new", "invalid_grant"),
     ],
 )
@@ -366,3 +365,29 @@ async def test_no_secret_in_logs_exceptions_or_reprs(file: Path) -> None:
     assert len(logs) == 3
     for text in [*shown, repr(logs)]:
         assert not [secret for secret in secrets if secret in text], text
+
+
+async def test_a_customers_tenant_without_consent_is_told_apart_from_a_sign_in_that_lapsed(file: Path) -> None:
+    script = Script([refused("invalid_grant", "AADSTS65001: No consent."), granted("ours")])
+    who = identity(script, file)
+    with pytest.raises(ConsentMissing) as caught:
+        await who.token(AZURE, tenant="Customer.example")
+    assert "Have an administrator of the customer's tenant customer.example consent to the application" in str(
+        caught.value
+    )
+    assert (await who.token(AZURE)).get_secret_value() == "ours"
+
+
+async def test_each_customers_tenant_has_its_own_token_from_the_same_refresh_token(file: Path) -> None:
+    script = Script([granted("of-a"), granted("of-b"), granted("ours")])
+    who = identity(script, file)
+    assert (await who.token(AZURE, tenant="a.example")).get_secret_value() == "of-a"
+    assert (await who.token(AZURE, tenant="b.example")).get_secret_value() == "of-b"
+    assert (await who.token(AZURE)).get_secret_value() == "ours"
+    assert (await who.token(AZURE, tenant="A.example")).get_secret_value() == "of-a"
+    assert [request.url.path for request in script.requests] == [
+        "/a.example/oauth2/token",
+        "/b.example/oauth2/token",
+        "/partner.example/oauth2/token",
+    ]
+    assert {form(request)["resource"] for request in script.requests} == {AZURE}

@@ -48,7 +48,9 @@ async def failing_patch(reply: Reply, body: dict[str, object] | None = None) -> 
     script = Script([reply])
     http = script.transport()
     with pytest.raises(MicrosoftError) as caught:
-        await http.patch(http.call("add note"), "/v1/servicerequests/1", body or {"Status": "none"}, token=fixed_token)
+        await http.write(
+            http.call("add note"), "PATCH", "/v1/servicerequests/1", body or {"Status": "none"}, token=fixed_token
+        )
     assert len(script.requests) == 1
     return caught.value
 
@@ -285,7 +287,7 @@ async def test_a_throttled_write_is_handed_up_at_once() -> None:
 async def test_a_write_refused_for_its_token_goes_out_once_more_with_another() -> None:
     script = Script([answered(401), answered(200, {})])
     http = script.transport()
-    await http.patch(http.call("add note"), "/x", {}, token=fixed_token)
+    await http.write(http.call("add note"), "PATCH", "/x", {}, token=fixed_token)
     assert script.sent("Authorization") == [f"Bearer {TOKEN}", "Bearer eyJhbGciOi.another-bearer"]
     assert len(set(script.sent("MS-RequestId"))) == 2
 

@@ -35,7 +35,7 @@ async def test_on_a_real_connection_a_lost_read_is_repeated_and_a_lost_write_is_
             await http.get(http.call("read"), "/x")
         assert len(requests) == 3
         with pytest.raises(Ambiguous):
-            await http.patch(http.call("write"), "/x", {"a": 1})
+            await http.write(http.call("write"), "PATCH", "/x", {"a": 1})
         assert len(requests) == 4
         await http.aclose()
 
@@ -44,7 +44,7 @@ async def test_a_refusal_whose_body_broke_off_is_still_a_refusal() -> None:
     async with raw_server(half_refusal) as (url, requests):
         http = Transport(url, backoff=0.0)
         with pytest.raises(NotFound):
-            await http.patch(http.call("write"), "/x", {"a": 1})
+            await http.write(http.call("write"), "PATCH", "/x", {"a": 1})
         assert len(requests) == 1
         await http.aclose()
 
@@ -57,7 +57,7 @@ async def test_silence_ends_at_the_timeout() -> None:
     async with server:
         http = Transport(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout=0.1)
         with pytest.raises(Ambiguous, match="ReadTimeout"):
-            await http.patch(http.call("write"), "/x", {})
+            await http.write(http.call("write"), "PATCH", "/x", {})
         await http.aclose()
         for task in asyncio.all_tasks():
             if task.get_coro().__qualname__.endswith("silent"):  # type: ignore[union-attr]  # it is a coroutine
@@ -67,5 +67,5 @@ async def test_silence_ends_at_the_timeout() -> None:
 async def test_nobody_there_is_unavailable_even_for_a_write() -> None:
     http = Transport(f"http://127.0.0.1:{free_port()}", backoff=0.0)
     with pytest.raises(Unavailable, match="ConnectError"):
-        await http.patch(http.call("write"), "/x", {})
+        await http.write(http.call("write"), "PATCH", "/x", {})
     await http.aclose()

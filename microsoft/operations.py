@@ -1,0 +1,98 @@
+"""Work that Microsoft accepts with a 202 and does later: where it is asked for, what its answers mean, how long to wait.
+
+The address of an operation carries a signature of over 3 KB (facts 2.3): it is kept and asked for to the letter.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from microsoft.answers import Answer, Call, failed_operation
+from microsoft.fields import Raw, Resource, Text, Word
+from microsoft.transport import TokenSource, Transport
+
+PAUSE_UNSAID = timedelta(seconds=30)
+"""Between two looks where Microsoft doesn't say how long to wait: what its own command line waits (facts 2.3)."""
+
+_SHORTEST_PAUSE = timedelta(milliseconds=50)
+_FAILED = frozenset({"failed", "canceled", "cancelled"})
+
+
+class OperationError(Resource):
+    """Why an operation failed. ARM and Graph write it in camelCase, support also in PascalCase."""
+
+    code: Text = ""
+    message: Text = ""
+
+
+def _lower_keys(value: object) -> object:
+    return {str(key).lower(): each for key, each in value.items()} if isinstance(value, dict) else value
+
+
+class _Status(Resource):
+    status: Word = ""
+    error: Annotated[OperationError | None, BeforeValidator(_lower_keys)] = None
+    properties: Raw | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation as it stood when it was asked for. `status` is Microsoft's word in lower case (`inprogress`,
+    `pendingpurchases`, `succeeded`, `failed`); `data` is the whole answer; `pause` is how long to wait before the next
+    look."""
+
+    url: str
+    status: str
+    pause: timedelta
+    data: object = field(default=None, repr=False)
+
+    @property
+    def is_over(self) -> bool:
+        """True once it succeeded; one that failed is raised as an exception."""
+        return self.status == "succeeded"
+
+
+def accepted(answer: Answer) -> Operation | None:
+    """The operation that a 202 tells of; None for an answer that is the result itself.
+
+    `Azure-AsyncOperation` goes before `Location`. Raises Malformed for a 202 that names neither.
+    """
+    if answer.status != 202:
+        return None
+    url = answer.headers.get("azure-asyncoperation") or answer.headers.get("location") or ""
+    if not url:
+        raise answer.call.malformed("accepted, but it doesn't say where its outcome is asked for", answer.status)
+    return Operation(url, "accepted", _pause(answer), answer.data)
+
+
+async def look(http: Transport, call: Call, url: str, token: TokenSource) -> Operation:
+    """One look at an operation. Raises what `failed_operation` says where it failed, and what `Transport.get` raises."""
+    answer = await http.get(call, url, token=token)
+    said = answer.read(_Status)
+    if said.status in _FAILED:
+        error = said.error or OperationError()
+        raise failed_operation(call, error.code, error.message)
+    if not said.status:
+        raise call.malformed("an operation without a status", answer.status)
+    return Operation(url, said.status, _pause(answer), answer.data)
+
+
+async def wait_for(
+    started: Operation, look_again: Callable[[], Awaitable[Operation]], *, longest: timedelta
+) -> Operation:
+    """Look until the operation is over, as often as Microsoft asks. Raises TimeoutError after `longest`."""
+    async with asyncio.timeout(longest.total_seconds()):
+        now = started
+        while not now.is_over:
+            await asyncio.sleep(max(now.pause, _SHORTEST_PAUSE).total_seconds())
+            now = await look_again()
+    return now
+
+
+def _pause(answer: Answer) -> timedelta:
+    said = answer.retry_after
+    return PAUSE_UNSAID if said is None else said
