@@ -1,7 +1,7 @@
 """The clients of Microsoft that a process uses, built from its settings."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -9,7 +9,9 @@ from pydantic import SecretStr
 from microsoft.billing import Billing
 from microsoft.identity import Identity
 from microsoft.partner_center import PartnerCenter
-from microsoft.transport import Transport
+from microsoft.reservations import Reservations
+from microsoft.support import Support
+from microsoft.transport import AZURE_IDS, Transport
 from runtime.settings import Settings, required
 
 
@@ -19,6 +21,8 @@ class Microsoft:
 
     partner_center: PartnerCenter
     billing: Billing
+    support: Support
+    reservations: Reservations
 
 
 @asynccontextmanager
@@ -27,8 +31,15 @@ async def microsoft(settings: Settings) -> AsyncIterator[Microsoft]:
 
     Raises :class:`SettingsError` where the partner's tenant, client id or secret isn't set.
     """
-    login, api = Transport(settings.login_url), Transport(settings.partner_center_url)
-    try:
+    async with AsyncExitStack() as closing:
+
+        def to(http: Transport) -> Transport:
+            closing.push_async_callback(http.aclose)
+            return http
+
+        login, center = to(Transport(settings.login_url)), to(Transport(settings.partner_center_url))
+        # Changes of a reservation were recorded to take up to 13 seconds.
+        azure = to(Transport(settings.azure_url, timeout=30.0, ids=AZURE_IDS))
         identity = Identity(
             login,
             tenant=required(settings, "partner_tenant_id"),
@@ -36,7 +47,9 @@ async def microsoft(settings: Settings) -> AsyncIterator[Microsoft]:
             client_secret=SecretStr(required(settings, "client_secret")),
             refresh_token_file=settings.refresh_token_file,
         )
-        yield Microsoft(partner_center=PartnerCenter(api, identity), billing=Billing(api, identity))
-    finally:
-        await api.aclose()
-        await login.aclose()
+        yield Microsoft(
+            partner_center=PartnerCenter(center, identity),
+            billing=Billing(center, identity),
+            support=Support(azure, identity),
+            reservations=Reservations(azure, identity),
+        )

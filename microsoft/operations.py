@@ -1,4 +1,4 @@
-"""Work that Microsoft accepts with a 202 and does later: where it is asked for, what its answers mean, how long to wait.
+"""Work that Microsoft accepts with a 202 and does later: where it is asked for, what it says, how long to wait.
 
 The address of an operation carries a signature of over 3 KB (facts 2.3): it is kept and asked for to the letter.
 """
@@ -70,7 +70,7 @@ def accepted(answer: Answer) -> Operation | None:
 
 
 async def look(http: Transport, call: Call, url: str, token: TokenSource) -> Operation:
-    """One look at an operation. Raises what `failed_operation` says where it failed, and what `Transport.get` raises."""
+    """One look at an operation. Raises what `failed_operation` gives where it failed, and what `Transport.get` does."""
     answer = await http.get(call, url, token=token)
     said = answer.read(_Status)
     if said.status in _FAILED:

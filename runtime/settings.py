@@ -120,8 +120,14 @@ class Settings(BaseSettings):
     partner_center_url: WebAddress = Field(
         "https://api.partnercenter.microsoft.com", description="Partner Center's REST API."
     )
+    azure_url: WebAddress = Field(
+        "https://management.azure.com", description="Azure Resource Manager: support tickets and reservations."
+    )
+    graph_url: WebAddress = Field(
+        "https://graph.microsoft.com", description="Microsoft Graph: reconciliation exports of new commerce invoices."
+    )
     login_url: WebAddress = Field(
-        "https://login.microsoftonline.com", description="Microsoft Entra ID, for the tokens Partner Center asks for."
+        "https://login.microsoftonline.com", description="Microsoft Entra ID, for tokens to Microsoft's APIs."
     )
     partner_tenant_id: str | None = Field(None, description="The partner's own Entra tenant, by id.")
     client_id: str | None = Field(None, description="Application (client) id registered for Partner Center.")

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator import billing, entra, partner_center, service_requests, side_door
+from simulator.azure import AzureError, traced
 from simulator.faults import Faults, Trouble
 from simulator.gate import Gate
 from simulator.seed import seed
@@ -19,15 +20,18 @@ from simulator.state import Cloud, Config
 from simulator.tokens import Signer
 from simulator.wire import PartnerCenterError, instant
 
+AZURE_PATHS = ("/providers/", "/subscriptions/")
+
 
 class Marked:
-    """ASGI middleware: the headers by which Microsoft traces a call to Partner Center."""
+    """ASGI middleware: the headers by which Microsoft traces a call to Partner Center or to Azure."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        azure = scope["type"] == "http" and scope["path"].startswith(AZURE_PATHS)
+        if scope["type"] != "http" or not (azure or scope["path"].startswith("/v1/")):
             await self._app(scope, receive, send)
             return
         given = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -35,6 +39,10 @@ class Marked:
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if azure:
+                    headers.update(traced(given))
+                    await send(message)
+                    return
                 for name in ("MS-RequestId", "MS-CorrelationId"):
                     headers[name] = given.get(name.lower()) or str(uuid.uuid4())
                 headers["MS-CV"] = uuid.uuid4().hex[:16] + ".0"
@@ -81,12 +89,18 @@ def create_app(config: Config) -> FastAPI:
     async def in_microsofts_shape(_: Request, error: PartnerCenterError) -> Response:
         return error.response()
 
+    @app.exception_handler(AzureError)
+    async def in_azures_shape(_: Request, error: AzureError) -> Response:
+        return error.response()
+
     @app.exception_handler(entra.EntraError)
     async def in_entras_shape(_: Request, error: entra.EntraError) -> Response:
         return error.response(instant(cloud.now(), zone="Z").replace("T", " "))
 
     @app.exception_handler(HTTPException)
     async def no_such_path(request: Request, error: HTTPException) -> Response:
+        if request.url.path.startswith(AZURE_PATHS):
+            return AzureError(error.status_code, "NotFound", str(error.detail)).response()
         if not request.url.path.startswith("/v1/"):
             return await http_exception_handler(request, error)
         answer = PartnerCenterError(error.status_code, str(error.status_code), str(error.detail)).response()

@@ -1,7 +1,8 @@
 """The simulated Entra ID: token endpoints v1 and v2, device sign-in, keys and discovery.
 
 Where it stands apart from Microsoft's, on purpose:
-- One issuer, the partner tenant's, whichever tenant's path a token is fetched from; `tid` is the user's home tenant.
+- One issuer, the partner tenant's, whichever tenant's path a token is fetched from; `tid` is the user's home tenant,
+  for Azure the tenant of the path. A customer without `has_consented` refuses Azure tokens (AADSTS65001).
 - The app registration is confidential and allows public client flows: device sign-in asks no secret, and neither does
   a refresh token that came from it; client credentials and every other refresh token do.
 - A `login_hint` in the device code request that names a test user approves at once, for scripts.
@@ -18,13 +19,23 @@ from fastapi.responses import HTMLResponse
 from starlette.datastructures import FormData
 
 from simulator.models import Customer, DeviceCode, RefreshToken
-from simulator.people import CLIENT_ID, CLIENT_SECRET, PARTNER_CENTER, PARTNER_TENANT, RESELLER_TENANT, USERS, User
+from simulator.people import (
+    AZURE,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    GRAPH,
+    PARTNER_CENTER,
+    PARTNER_TENANT,
+    RESELLER_TENANT,
+    USERS,
+    User,
+)
 from simulator.state import Cloud
 from simulator.tokens import Signer
 from simulator.wire import reply
 
 SIGN_IN_SCOPES = {"openid", "profile", "email", "offline_access"}
-OTHER_RESOURCES = {"https://graph.microsoft.com", "https://graph.windows.net", "https://management.azure.com"}
+OTHER_RESOURCES = {GRAPH, "https://graph.windows.net", AZURE}
 REFRESH_TOKEN_IDLE = timedelta(days=90)
 DEVICE_CODE_SECONDS = 900
 DEVICE_POLL_SECONDS = 1
@@ -138,7 +149,18 @@ class Entra:
         )
         return token
 
-    def tokens(self, base: str, form: FormData, *, v1: bool) -> dict[str, object]:
+    def check_consent(self, tenant: str, audience: str) -> None:
+        """Refuses Azure tokens for a customer's tenant in which nobody consented to the app."""
+        customer = self.cloud.store.get(Customer, tenant)
+        if audience == AZURE and customer is not None and not customer.has_consented:
+            raise EntraError(
+                400,
+                "invalid_grant",
+                65001,
+                f"The user or administrator has not consented to use the application with ID '{CLIENT_ID}'.",
+            )
+
+    def tokens(self, base: str, form: FormData, *, tenant: str, v1: bool) -> dict[str, object]:
         """The answer of a token endpoint. Raises `EntraError`."""
         scopes = field(form, "scope").split()
         asked = self.resource(field(form, "resource")) if v1 and field(form, "resource") else None
@@ -162,6 +184,7 @@ class Entra:
                 raise EntraError(
                     400, "unsupported_grant_type", 70003, f"The app requested an unsupported grant type '{other}'."
                 )
+        self.check_consent(tenant, audience)
         seconds = self.cloud.config.token_seconds
         now = int(self.cloud.now().timestamp())
         answer: dict[str, object] = {"token_type": "Bearer"}
@@ -172,11 +195,11 @@ class Entra:
             answer |= {"not_before": str(now), "resource": audience}
         else:
             answer |= {"expires_in": seconds, "ext_expires_in": seconds}
-        answer["access_token"] = self.signer.token(base, audience, user)
+        answer["access_token"] = self.signer.token(base, audience, user, home(tenant))
         if refresh:
             answer["refresh_token"] = refresh
         if user is not None and "openid" in scopes:
-            answer["id_token"] = self.signer.token(base, CLIENT_ID, user)
+            answer["id_token"] = self.signer.token(base, CLIENT_ID, user, home(tenant))
         return answer
 
     def begin_device_sign_in(self, base: str, form: FormData) -> dict[str, object]:
@@ -214,6 +237,11 @@ class Entra:
         return f"Done: the program goes on as {upn}. You may close this page."
 
 
+def home(tenant: str) -> str:
+    """The tenant that a path names; the partner's for those that stand for any."""
+    return PARTNER_TENANT if tenant.lower() in ("common", "organizations") else tenant.lower()
+
+
 def field(form: FormData, name: str) -> str:
     """A text field of a form; empty when missing."""
     value = form.get(name)
@@ -248,12 +276,12 @@ def router(entra: Entra) -> APIRouter:
     @routes.post("/{tenant}/oauth2/token")
     async def token_v1(tenant: str, request: Request) -> Response:
         entra.check_tenant(tenant)
-        return no_store(reply(entra.tokens(entra.base(request), await request.form(), v1=True)))
+        return no_store(reply(entra.tokens(entra.base(request), await request.form(), tenant=tenant, v1=True)))
 
     @routes.post("/{tenant}/oauth2/v2.0/token")
     async def token_v2(tenant: str, request: Request) -> Response:
         entra.check_tenant(tenant)
-        return no_store(reply(entra.tokens(entra.base(request), await request.form(), v1=False)))
+        return no_store(reply(entra.tokens(entra.base(request), await request.form(), tenant=tenant, v1=False)))
 
     @routes.post("/{tenant}/oauth2/v2.0/devicecode")
     async def device_code(tenant: str, request: Request) -> Response:

@@ -54,6 +54,8 @@ class Customer(Document):
     domain: str
     country: str = "US"
     relationship_to_partner: str = "reseller"
+    has_consented: bool = True
+    """Whether an administrator of the customer consented to the partner's app, for Azure."""
 
 
 class RefundOption(Model):

@@ -19,6 +19,8 @@ CLIENT_SECRET = "simulator-only~client-secret"  # noqa: S105 - the simulator's o
 REFRESH_TOKEN = "simulator-only.0.refresh-token-of-ana"  # noqa: S105 - the simulator's own, good nowhere else
 
 PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
+AZURE = "https://management.azure.com"
+GRAPH = "https://graph.microsoft.com"
 
 
 @dataclass(frozen=True)

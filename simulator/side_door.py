@@ -234,16 +234,21 @@ def router(cloud: Cloud, faults: Faults, calls: Counter[str]) -> APIRouter:
 
     @routes.get("/behaviour")
     async def behaviour() -> Behaviour:
-        """How long it takes until what is written is seen, and until a persona acts."""
-        return Behaviour(visible_after=cloud.config.visible_after, persona_delay=cloud.config.persona_delay)
+        """How long it takes until what is written is seen, and until a persona acts; how Azure's times are scaled."""
+        config = cloud.config
+        return Behaviour(
+            visible_after=config.visible_after, persona_delay=config.persona_delay, time_scale=config.time_scale
+        )
 
     @routes.put("/behaviour")
     async def set_behaviour(wanted: Behaviour) -> Behaviour:
-        """Sets either delay for what is written from now on."""
+        """Sets any of them for what is written from now on."""
         if wanted.visible_after is not None:
             cloud.config.visible_after = wanted.visible_after
         if wanted.persona_delay is not None:
             cloud.config.persona_delay = wanted.persona_delay
+        if wanted.time_scale is not None:
+            cloud.config.time_scale = wanted.time_scale
         return await behaviour()
 
     @routes.get("/calls")

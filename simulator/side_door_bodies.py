@@ -96,6 +96,7 @@ class Behaviour(Model):
 
     visible_after: Annotated[float, Field(ge=0)] | None = None
     persona_delay: Annotated[float, Field(ge=0)] | None = None
+    time_scale: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class Calls(Model):

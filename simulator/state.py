@@ -24,8 +24,9 @@ def utc_now() -> datetime:
 
 @dataclass
 class Config:
-    """How one simulated cloud behaves. `visible_after` and `persona_delay` (seconds) may be changed through the
-    side door.
+    """How one simulated cloud behaves. `visible_after` and `persona_delay` (seconds) and `time_scale` may be changed
+    through the side door. `time_scale` is by how much Azure's recorded times (Retry-After, how long an exchange takes,
+    when an effect is seen) are stretched: 1 is as recorded, 0 at once.
     """
 
     state: str = ":memory:"
@@ -34,13 +35,14 @@ class Config:
     token_seconds: int = 3600
     visible_after: float = 0.0
     persona_delay: float = 0.0
+    time_scale: float = 1.0
     service_request_page: int = 200
     now: Callable[[], datetime] = field(default=utc_now)
 
     @classmethod
     def from_environment(cls) -> "Config":
-        """Reads `SIMULATOR_STATE`, `_BASE_URL`, `_AUDIENCE`, `_TOKEN_SECONDS`, `_VISIBLE_AFTER`, `_PERSONA_DELAY` and
-        `_SERVICE_REQUEST_PAGE`. Raises `ValueError` when a number isn't one."""
+        """Reads `SIMULATOR_STATE`, `_BASE_URL`, `_AUDIENCE`, `_TOKEN_SECONDS`, `_VISIBLE_AFTER`, `_PERSONA_DELAY`,
+        `_TIME_SCALE` and `_SERVICE_REQUEST_PAGE`. Raises `ValueError` when a number isn't one."""
         env = os.environ
         return cls(
             state=env.get("SIMULATOR_STATE", ":memory:"),
@@ -49,6 +51,7 @@ class Config:
             token_seconds=int(env.get("SIMULATOR_TOKEN_SECONDS", "3600")),
             visible_after=float(env.get("SIMULATOR_VISIBLE_AFTER", "0")),
             persona_delay=float(env.get("SIMULATOR_PERSONA_DELAY", "0")),
+            time_scale=float(env.get("SIMULATOR_TIME_SCALE", "1")),
             service_request_page=int(env.get("SIMULATOR_SERVICE_REQUEST_PAGE", "200")),
         )
 

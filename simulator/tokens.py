@@ -14,17 +14,20 @@ from jwt.types import Options
 from pydantic import BaseModel
 
 from simulator.models import Secret
-from simulator.people import CLIENT_ID, PARTNER_TENANT, User
+from simulator.people import AZURE, CLIENT_ID, PARTNER_TENANT, User
 from simulator.state import Cloud
 
 
 class Claims(BaseModel):
-    """What Partner Center reads of an access token."""
+    """What Microsoft's services read of an access token."""
 
     aud: str
     tid: str
     idtyp: Literal["app", "user"]
+    oid: str = ""
     name: str = ""
+    upn: str = ""
+    roles: list[str] = []
 
 
 class Signer:
@@ -56,8 +59,9 @@ class Signer:
         """The one issuer, below the base URL of this process."""
         return f"{base}/{PARTNER_TENANT}/v2.0"
 
-    def token(self, base: str, audience: str, user: User | None) -> str:
-        """An access token for `audience`, for `user` or, without one, for the app alone."""
+    def token(self, base: str, audience: str, user: User | None, tenant: str) -> str:
+        """An access token for `audience`, for `user` or, without one, for the app alone. `tenant` is whose endpoint was
+        asked: for Azure the token acts there, whatever the user's home."""
         now = self._cloud.now()
         subject = CLIENT_ID if user is None else user.object_id
         claims: dict[str, object] = {
@@ -68,7 +72,7 @@ class Signer:
             "exp": int((now + timedelta(seconds=self._cloud.config.token_seconds)).timestamp()),
             "sub": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{subject}:{audience}")),
             "oid": subject,
-            "tid": PARTNER_TENANT if user is None else user.tenant,
+            "tid": tenant if audience == AZURE or user is None else user.tenant,
             "azp": CLIENT_ID,
             "idtyp": "app" if user is None else "user",
             "roles": [] if user is None else list(user.roles),

@@ -128,6 +128,8 @@ def simulated_identity(settings: Settings, seed: Seed, url: str) -> dict[str, st
             file.write(seed.refresh_token.get_secret_value())
     values = {
         "partner_center_url": url,
+        "azure_url": url,
+        "graph_url": url,
         "partner_tenant_id": seed.tenant,
         "client_id": seed.client_id,
         "client_secret": seed.client_secret.get_secret_value(),

@@ -85,6 +85,8 @@ def settings_for(simulator: Simulator, folder: Path, **more: object) -> Settings
     return load_settings(
         data_dir=folder,
         partner_center_url=simulator.url,
+        azure_url=simulator.url,
+        graph_url=simulator.url,
         login_url=simulator.url,
         partner_tenant_id=simulator.seed["tenant"],
         client_id=simulator.seed["client_id"],
