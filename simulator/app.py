@@ -12,15 +12,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator import billing, entra, partner_center, service_requests, side_door
-from simulator.azure import AzureError, traced
+from simulator.azure import AZURE_PATHS, AzureError, traced
 from simulator.faults import Faults, Trouble
 from simulator.gate import Gate
 from simulator.seed import seed
 from simulator.state import Cloud, Config
 from simulator.tokens import Signer
 from simulator.wire import PartnerCenterError, instant
-
-AZURE_PATHS = ("/providers/", "/subscriptions/")
 
 
 class Marked:

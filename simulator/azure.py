@@ -18,6 +18,7 @@ from simulator.state import Cloud
 from simulator.tokens import Claims, Signer
 from simulator.wire import reply
 
+AZURE_PATHS = ("/providers/", "/subscriptions/")
 SIGNATURE_LENGTH = 3200
 
 
