@@ -1,10 +1,13 @@
-"""Partner Center's two ways of paging. The URI of a next link is never followed: in Microsoft's own samples it is
-malformed (`size=2?seekOperation=Next`, `offset=` without a number); only its headers are used."""
+"""Partner Center's two ways of paging, and Azure's.
+
+The URI of Partner Center's next link is never followed: in Microsoft's own samples it is malformed
+(`size=2?seekOperation=Next`, `offset=` without a number); only its headers are used. Azure's is followed to the letter.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 
 from microsoft.answers import Call
-from microsoft.fields import Page, Raw
+from microsoft.fields import Items, Page, Raw, Resource, Text
 from microsoft.transport import TokenSource, Transport
 
 
@@ -66,3 +69,62 @@ async def by_seek(
         if not continuation.isascii() or not continuation.isprintable():
             raise call.malformed("a continuation that can't be sent back", 200)
         used.add(continuation)
+
+
+class _AzurePage(Resource):
+    value: Items[Raw] = ()
+    next_link: Text = ""
+
+
+async def by_next_link(
+    http: Transport,
+    call: Call,
+    path: str,
+    token: TokenSource,
+    params: Mapping[str, str | int] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[list[Raw]]:
+    """Azure's pages, none of them empty. `params` go with the first; what the others need is in their links.
+
+    Raises Malformed, also when the same link comes twice, which would never end, or leads to another host.
+    """
+    next_link, used = path, set[str]()
+    while next_link:
+        used.add(next_link)
+        page = (await http.get(call, next_link, params=params, headers=headers, token=token)).read(_AzurePage)
+        if page.value:
+            yield list(page.value)
+        next_link, params = page.next_link, None
+        if next_link in used:
+            raise call.malformed("the same next link came twice", 200)
+
+
+class _AzurePage(Resource):
+    value: Items[Raw] = ()
+    next_link: Text = ""
+
+
+async def by_next_link(
+    http: Transport,
+    call: Call,
+    path: str,
+    token: TokenSource,
+    params: Mapping[str, str | int],
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[list[Raw]]:
+    """Azure's pages, none of them empty: each but the last gives the address of the next, asked for to the letter.
+
+    Raises Malformed, also when the same address comes twice, which would never end.
+    """
+    answer = await http.get(call, path, params=params, headers=headers, token=token)
+    used = set[str]()
+    while True:
+        page = answer.read(_AzurePage)
+        if page.value:
+            yield list(page.value)
+        if not page.next_link:
+            return
+        if page.next_link in used:
+            raise call.malformed("the same page came twice", 200)
+        used.add(page.next_link)
+        answer = await http.get(call, page.next_link, headers=headers, token=token)
