@@ -97,34 +97,3 @@ async def by_next_link(
         next_link, params = page.next_link, None
         if next_link in used:
             raise call.malformed("the same next link came twice", 200)
-
-
-class _AzurePage(Resource):
-    value: Items[Raw] = ()
-    next_link: Text = ""
-
-
-async def by_next_link(
-    http: Transport,
-    call: Call,
-    path: str,
-    token: TokenSource,
-    params: Mapping[str, str | int],
-    headers: Mapping[str, str] | None = None,
-) -> AsyncIterator[list[Raw]]:
-    """Azure's pages, none of them empty: each but the last gives the address of the next, asked for to the letter.
-
-    Raises Malformed, also when the same address comes twice, which would never end.
-    """
-    answer = await http.get(call, path, params=params, headers=headers, token=token)
-    used = set[str]()
-    while True:
-        page = answer.read(_AzurePage)
-        if page.value:
-            yield list(page.value)
-        if not page.next_link:
-            return
-        if page.next_link in used:
-            raise call.malformed("the same page came twice", 200)
-        used.add(page.next_link)
-        answer = await http.get(call, page.next_link, headers=headers, token=token)
