@@ -4,11 +4,12 @@ Instants are aware and UTC, cut to milliseconds. Amounts are `Decimal` in the do
 write these things on the wire (its casing, its odd dates) is the routers' business; here stands the truth.
 """
 
+import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 Commerce = Literal["legacy", "new_commerce", "azure_plan", "azure_legacy"]
@@ -56,6 +57,8 @@ class Customer(Document):
     relationship_to_partner: str = "reseller"
     has_consented: bool = True
     """Whether an administrator of the customer consented to the partner's app, for Azure."""
+    has_reseller: bool = False
+    """Whether the partner's indirect reseller sells to it."""
 
 
 class RefundOption(Model):
@@ -74,6 +77,14 @@ class RefundableQuantity(Model):
 
     total_quantity: int
     details: list[Detail] = []
+
+
+class AzureSubscription(Model):
+    """An Azure subscription, as Azure knows it: what Partner Center calls an entitlement of an Azure plan."""
+
+    id: str
+    friendly_name: str = "Azure subscription 1"
+    status: str = "active"
 
 
 class Subscription(Document):
@@ -104,6 +115,15 @@ class Subscription(Document):
     suspended_at: Instant | None = None
     version: int = 1
     has_etag: bool = True
+    azure_subscriptions: list[AzureSubscription] = []
+    """An Azure plan has one unless it was given others; a legacy Azure subscription is one itself."""
+
+    @model_validator(mode="after")
+    def _with_azure_subscriptions(self) -> "Subscription":
+        if self.commerce.startswith("azure") and not self.azure_subscriptions:
+            key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"azure:{self.id.lower()}"))
+            self.azure_subscriptions = [AzureSubscription(id=self.id if self.commerce == "azure_legacy" else key)]
+        return self
 
     def parent_id(self) -> str:
         return self.customer_id.lower()
@@ -230,5 +250,5 @@ class SeedRecord(Document):
     """The named ids of the seed, for `GET /_simulator/seed`."""
 
     kind: ClassVar[str] = "seed"
-    names: dict[str, dict[str, dict[str, str]]]
+    names: dict[str, dict[str, dict[str, str | list[str]]]]
     seeded_at: Instant

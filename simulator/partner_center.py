@@ -239,6 +239,24 @@ def router(cloud: Cloud, gate: Gate) -> APIRouter:
         gate.check(request)
         return reply(subscription_wire(found_subscription(cloud, customer_id, subscription_id)))
 
+    @routes.get("/{customer_id}/subscriptions/{subscription_id}/azureEntitlements")
+    async def list_azure_entitlements(request: Request, customer_id: str, subscription_id: str) -> Response:
+        gate.check(request)
+        plan = found_subscription(cloud, customer_id, subscription_id)
+        # A legacy Azure subscription is one itself, and has none under it.
+        found = plan.azure_subscriptions if plan.commerce == "azure_plan" else []
+        items: list[dict[str, object]] = [
+            {
+                "id": one.id,
+                "friendlyName": one.friendly_name,
+                "status": one.status,
+                "subscriptionId": one.id,
+                "attributes": {"objectType": "AzureEntitlement"},
+            }
+            for one in found
+        ]
+        return reply(collection(items, len(items), None))
+
     @routes.patch("/{customer_id}/subscriptions/{subscription_id}")
     async def patch_subscription(request: Request, customer_id: str, subscription_id: str) -> Response:
         gate.check(request)

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from simulator.booking import Charge, book_invoice, cancellation_charge, new_invoice, provider_of
 from simulator.models import (
+    AzureSubscription,
     BillingProvider,
     Commerce,
     Customer,
@@ -32,7 +33,7 @@ CUSTOMERS = {
     "adatum": Customer(id=ADATUM, company_name="Adatum", domain="adatum.example"),
     "northwind": Customer(id=NORTHWIND, company_name="Northwind Traders", domain="northwind.example"),
     "tailspin": Customer(id=TAILSPIN, company_name="Tailspin Toys", domain="tailspin.example"),
-    "wingtip": Customer(id=WINGTIP, company_name="Wingtip Toys", domain="wingtip.example"),
+    "wingtip": Customer(id=WINGTIP, company_name="Wingtip Toys", domain="wingtip.example", has_reseller=True),
 }
 
 INVOICES_DAYS_AGO = (190, 130, 70, 30, 5)
@@ -58,6 +59,7 @@ class Plan:
     window_days: int | None = 7
     product_type: str = "OnlineServicesNCE"
     has_etag: bool = True
+    azure_names: tuple[str, ...] = ()
 
 
 OFFICE_E3 = ("796B6B5F-613C-4E24-A17C-EBA730D49C02", "Office 365 Enterprise E3")
@@ -83,6 +85,7 @@ PLANS = (
         window_days=None,
         product_type="Azure",
         has_etag=False,
+        azure_names=("Production", "Test and development"),
     ),
     Plan("legacy_suspended_in_month_5", "fabrikam", "legacy", OFFICE_E3, 135, status="suspended", ended=10),
     Plan("fabrikam_nce_active_past_window", "fabrikam", "new_commerce", PREMIUM, 90, quantity=20, price="264.00"),
@@ -205,6 +208,10 @@ def subscription(plan: Plan, index: int, now: datetime) -> Subscription:
         unit_price=Decimal(plan.price),
         suspended_at=None if plan.ended is None or plan.status == "expired" else now - timedelta(days=plan.ended),
         has_etag=plan.has_etag,
+        azure_subscriptions=[
+            AzureSubscription(id=str(uuid.uuid5(uuid.NAMESPACE_URL, f"azure:{plan.name}:{name}")), friendly_name=name)
+            for name in plan.azure_names
+        ],
     )
 
 
@@ -311,6 +318,11 @@ def seed(cloud: Cloud) -> None:
                     "commerce": one.commerce,
                     "status": one.status,
                     "currency": one.currency,
+                    **(
+                        {"azure_subscriptions": azure}
+                        if (azure := [each.id for each in one.azure_subscriptions])
+                        else {}
+                    ),
                     "purchased_on": one.creation_date.date().isoformat(),
                     **({"suspended_on": one.suspended_at.date().isoformat()} if one.suspended_at else {}),
                     **({"credit": format(credits[one.id], "f")} if one.id in credits else {}),
