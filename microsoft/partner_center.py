@@ -4,23 +4,31 @@ Service requests are open to App+User tokens only, and there is no documented wa
 in the portal.
 """
 
+import json
 import re
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
+from pydantic import AfterValidator, AliasChoices, AliasPath, BeforeValidator, Field
 
 from microsoft.answers import read
 from microsoft.fields import Id, Instant, Items, MaybeInstant, Page, Resource, Text, Word, in_path, instant
 from microsoft.identity import PARTNER_CENTER, Identity
-from microsoft.paging import by_offset
+from microsoft.paging import by_offset, by_seek
 from microsoft.transport import Transport
 
 
+def _joined(word: str) -> str:
+    return word.replace("_", "")
+
+
 class Customer(Resource):
-    """A company we sell to. `relationship` is what we are to it: `reseller` for a CSP customer, or something else."""
+    """A company we sell to. `relationship` is what we are to it: `reseller` for a CSP customer, or something else.
+
+    A listing leaves `custom_domains` out.
+    """
 
     id: Annotated[Id, Field(min_length=1)]
     name: Annotated[Text, Field(validation_alias=AliasPath("companyProfile", "companyName"))] = ""
@@ -32,6 +40,18 @@ class Customer(Resource):
     def domains(self) -> frozenset[str]:
         """Every domain of the tenant, in lower case. An SLA claim's e-mail must come from one of them (RC23)."""
         return frozenset(name for name in (self.domain, *self.custom_domains) if name)
+
+
+class Relationship(Resource):
+    """An indirect reseller through whom we sell. `id` is its tenant, `mpn_id` its number in Microsoft's partner
+    network; `type` is in one spelling, `isindirectcloudsolutionproviderof`, whichever Microsoft gave."""
+
+    id: Annotated[Id, Field(min_length=1)]
+    name: Text = ""
+    type: Annotated[Word, AfterValidator(_joined), Field(validation_alias="relationshipType")] = ""
+    state: Word = ""
+    mpn_id: Text = ""
+    location: Word = ""
 
 
 class RefundOption(Resource):
@@ -113,6 +133,14 @@ class Subscription(Resource):
         return "legacy"
 
 
+class AzureEntitlement(Resource):
+    """An Azure subscription under an Azure plan. `id` is its own, by which Azure knows it."""
+
+    id: Annotated[Id, Field(min_length=1)]
+    name: Annotated[Text, Field(validation_alias="friendlyName")] = ""
+    status: Word = ""
+
+
 class ServiceRequestStatus(StrEnum):
     """Where a service request stands. `attention_needed` is Microsoft asking us something."""
 
@@ -187,6 +215,30 @@ class PartnerCenter:
         answer = await self._http.get(call, f"/v1/customers/{in_path(customer_id, call)}", token=self._token)
         return answer.read(Customer)
 
+    async def customers(
+        self, starts_with: str = "", *, by: Literal["CompanyName", "Domain"] = "CompanyName", page_size: int = 500
+    ) -> AsyncIterator[list[Customer]]:
+        """Our customers, page by page: all, or those whose name or domain starts so, whatever its case."""
+        call = self._http.call("list customers")
+        wanted = {"Field": by, "Value": starts_with, "Operator": "starts_with"}
+        params = {"filter": json.dumps(wanted)} if starts_with else None
+        async for items in by_seek(self._http, call, "/v1/customers", self._token, page_size, params):
+            yield [read(Customer, item, call) for item in items]
+
+    async def resellers(self) -> list[Relationship]:
+        """The indirect resellers through whom we sell; Partner Center gives them in one page."""
+        call = self._http.call("list relationships")
+        params = {"relationship_type": "IsIndirectCloudSolutionProviderOf"}
+        answer = await self._http.get(call, "/v1/relationships", params=params, token=self._token)
+        return [read(Relationship, item, call) for item in answer.read(Page).items]
+
+    async def resellers_of(self, customer_id: str) -> list[Relationship]:
+        """The indirect resellers of this customer, none where we sell to it ourselves. Raises NotFound."""
+        call = self._http.call("list relationships of customer")
+        path = f"/v1/customers/{in_path(customer_id, call)}/relationships"
+        answer = await self._http.get(call, path, token=self._token)
+        return [read(Relationship, item, call) for item in answer.read(Page).items]
+
     async def subscription(self, customer_id: str, subscription_id: str) -> Subscription:
         """One subscription, fresh: never keep its etag or its windows for later. Raises NotFound."""
         call = self._http.call("read subscription")
@@ -200,6 +252,13 @@ class PartnerCenter:
             call, f"/v1/customers/{in_path(customer_id, call)}/subscriptions", token=self._token
         )
         return [read(Subscription, item, call) for item in answer.read(Page).items]
+
+    async def azure_entitlements(self, customer_id: str, subscription_id: str) -> list[AzureEntitlement]:
+        """The Azure subscriptions under an Azure plan, in one page. Raises NotFound."""
+        call = self._http.call("list azure entitlements")
+        path = f"/v1/customers/{in_path(customer_id, call)}/subscriptions/{in_path(subscription_id, call)}"
+        answer = await self._http.get(call, f"{path}/azureEntitlements", token=self._token)
+        return [read(AzureEntitlement, item, call) for item in answer.read(Page).items]
 
     async def service_requests(self, page_size: int = 500) -> AsyncIterator[list[ServiceRequest]]:
         """Every service request of ours, for all customers, page by page and without notes: n of them cost at most

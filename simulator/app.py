@@ -11,7 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simulator import billing, entra, partner_center, service_requests, side_door
+from simulator import billing, entra, partner_center, relationships, service_requests, side_door
 from simulator.azure import AZURE_PATHS, AzureError, traced
 from simulator.faults import Faults, Trouble
 from simulator.gate import Gate
@@ -80,6 +80,7 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(side_door.router(cloud, faults, calls))
     app.include_router(service_requests.router(cloud, gate))
     app.include_router(partner_center.router(cloud, gate))
+    app.include_router(relationships.router(cloud, gate))
     app.include_router(billing.router(cloud, gate))
     app.include_router(entra.router(entra.Entra(cloud, signer)))
 

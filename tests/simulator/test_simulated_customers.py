@@ -149,3 +149,18 @@ async def test_the_same_request_id_again_gives_the_same_answer_and_changes_nothi
     assert (first.status_code, second.status_code, first.text) == (200, 200, second.text)
     assert second.headers["MS-RequestId"] == headers["MS-RequestId"]
     assert (await cloud.get("/v1/invoices"))["totalCount"] == invoices
+
+
+async def test_relationships_are_listed_by_type_and_for_a_customer_with_a_reseller(cloud: "Caller") -> None:
+    listed = "/v1/relationships?relationship_type="
+    [ours] = (await cloud.get(listed + "IsIndirectCloudSolutionProviderOf"))["items"]
+    assert (ours["id"].lower(), ours["relationshipType"]) == (
+        cloud.names["reseller_tenant"],
+        "IsIndirectCloudSolutionProviderOf",
+    )
+    assert (await cloud.get(listed + "IsValueAddedResellerOf"))["items"] == []
+    refused = await cloud.call("GET", "/v1/relationships")
+    assert (refused.status_code, refused.json()["code"]) == (400, "3000")
+    for name, count in (("wingtip", 1), ("contoso", 0)):
+        page = await cloud.get(f"/v1/customers/{cloud.customer(name)}/relationships")
+        assert len(page["items"]) == page["totalCount"] == count
