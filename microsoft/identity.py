@@ -6,7 +6,9 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,10 @@ GRAPH = "https://graph.microsoft.com"
 """The audiences. Each needs a token of its own, redeemed from the same refresh token (facts C)."""
 
 _NO_CONSENT = "AADSTS65001"
+
+_HALF_STORED = ".half-stored"
+_STORED_BY_NOW = 60.0
+"""Seconds after which a store that is still half done was killed."""
 
 # Entra ID's codes for "a person must sign in (again)".
 _HUMAN = frozenset({"invalid_grant", "interaction_required", "consent_required", "login_required"})
@@ -185,7 +191,8 @@ def _store(file: Path, token: str, used: str) -> None:
     """
     if _read(file) != used:
         return
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    _remove_left_over(file)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=_HALF_STORED)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as target:
             target.write(token)
@@ -200,3 +207,11 @@ def _store(file: Path, token: str, used: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _remove_left_over(file: Path) -> None:
+    """Removes what a store that was killed half-way left behind. A young one may be another process's, under way."""
+    for left in file.parent.glob(f".{escape(file.name)}.*{_HALF_STORED}"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STORED_BY_NOW:
+                left.unlink()
