@@ -29,11 +29,13 @@ from temporalio.client import (
 )
 from temporalio.worker import Worker
 
+from activities.azure_tickets import AzureTickets, Filer
 from activities.credits import Credits
 from activities.customers import Customers
 from activities.evidence import Evidence
 from activities.records import ClaimRecording
 from activities.tickets import Tickets
+from domain.claims import Contact
 from microsoft.clients import microsoft
 from records.claims import ClaimRecords
 from records.credits import CreditRecords
@@ -99,6 +101,18 @@ async def keep_schedules(client: Client, settings: Settings) -> None:
             await client.get_schedule_handle(sweep.id).update(updated)
 
 
+def filer(settings: Settings) -> Filer:
+    """Who files Azure tickets, as the settings say."""
+    name, email = settings.contact_name, settings.contact_email
+    return Filer(
+        partner_name=settings.partner_name,
+        contact=Contact(name=name or email, email=email) if email else None,
+        time_zone=settings.contact_time_zone,
+        country=settings.contact_country,
+        language=settings.contact_language,
+    )
+
+
 @asynccontextmanager
 async def running_worker(
     client: Client, settings: Settings, *, max_cached_workflows: int = 1000
@@ -114,14 +128,17 @@ async def running_worker(
         async with microsoft(settings) as at_microsoft:
             center = at_microsoft.partner_center
             customers = Customers(center, credits, ZoneInfo(settings.partner_zone), settings.partner_country)
-            evidence = Evidence(Blobs(settings.blob_url), claims, settings.max_document_bytes)
-            tickets = Tickets(center, claims, client, settings.ticket_page_size)
+            blobs = Blobs(settings.blob_url)
+            evidence = Evidence(blobs, claims, settings.max_document_bytes)
+            azure = AzureTickets(at_microsoft.support, blobs, filer(settings))
+            tickets = Tickets(center, azure, claims, client, settings.ticket_page_size)
             money = Credits(at_microsoft.billing, credits, claims, client, settings.invoice_page_size)
             activities: list[Callable[..., Any]] = [
                 ClaimRecording(claims).record_claim,
                 customers.triage,
                 evidence.check_document,
                 evidence.sweep_documents,
+                azure.file,
                 tickets.look_up,
                 tickets.reply,
                 tickets.sweep_tickets,

@@ -15,12 +15,14 @@ from domain.lifecycle import Triaged
 from domain.model import Frozen, Refusal, Refused
 from domain.policy import POLICY, Commerce, PolicyError
 from domain.triage import Route, SubscriptionFacts, triage
-from microsoft.errors import Forbidden, NotFound
+from microsoft.errors import Forbidden, NotFound, Rejected
 from microsoft.partner_center import PartnerCenter, Subscription
 from records.credits import CreditRecords
 
 _NO_RELATIONSHIP = "20002"
 """Partner Center's code, with a 403, for a customer that we have no commerce relationship with."""
+
+_LEGACY_AZURE = "ms-azr-"
 
 _WAITS_FOR_THE_INVOICE = frozenset({Route.REFUNDED_IN_FULL, Route.CREDITED_PRO_RATA})
 
@@ -74,6 +76,11 @@ class Customers:
         if route.route in _WAITS_FOR_THE_INVOICE:
             lines = await self._records.lines(said.customer_id, said.subscription_id)
             credit = expected_credit(claim, route.route, commerce, stopped_on, lines)
+        azure, why_not = None, None
+        if facts and facts.commerce is Commerce.AZURE and subscription:
+            with told():
+                azure = await self._azure_subscription(said.customer_id, subscription)
+            why_not = None if azure else "Microsoft shows no active Azure subscription under this one."
         holidays = self._holidays()
         return Triaged(
             triage=route,
@@ -87,7 +94,22 @@ class Customers:
                 for kind in POLICY.evidence_for(said.category, commerce, product)
             ),
             credit=credit,
+            azure_subscription_id=azure,
+            assisted_reason=why_not,
         )
+
+    async def _azure_subscription(self, customer_id: str, subscription: Subscription) -> str | None:
+        """The Azure subscription on which a ticket about this one is filed; None where there is none.
+
+        A legacy one is an Azure subscription itself; an Azure plan has some, of which any active one will do.
+        """
+        if subscription.offer_id.startswith(_LEGACY_AZURE):
+            return subscription.id
+        try:
+            found = await self._partner_center.azure_entitlements(customer_id, subscription.id)
+        except (NotFound, Rejected):
+            return None
+        return next((each.id for each in found if each.status == "active"), None)
 
     async def _is_csp_customer(self, customer_id: str) -> bool:
         try:

@@ -1,14 +1,17 @@
-"""Service requests at Partner Center: looked up, answered, and swept for changes."""
+"""Tickets at Partner Center and in Azure: looked up, answered, and swept for changes."""
 
 from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 
+from activities.azure_tickets import AzureSubscription, AzureTickets
 from activities.failures import told
 from activities.signals import signal_claims
-from domain.messages import TicketNews, TicketNumber
+from domain.messages import TicketNews
 from domain.model import Frozen, Refusal, Refused
 from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus, fingerprint
 from microsoft.errors import NotFound
@@ -22,22 +25,26 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class LookUpTicket(Frozen):
-    """A ticket's number, and the customer (tenant id) that it must be of."""
+    """A ticket's number (or the name that claimdesk gave it), and the customer (tenant id) that it must be of. `azure`
+    says where it is if it isn't at Partner Center."""
 
-    number: TicketNumber
+    number: str
     customer_id: str
+    azure: AzureSubscription | None = None
 
 
 class ReplyToTicket(Frozen):
-    """What to write on a ticket of this customer."""
+    """What to write on a ticket of this customer. `key` is the same for each try of one answer."""
 
-    number: TicketNumber
+    number: str
     customer_id: str
     text: str
+    azure: AzureSubscription | None = None
+    key: str = ""
 
 
 class TicketSweepReport(Frozen):
-    """Tickets that Microsoft listed, those of them that differ from the records, and claims that were told."""
+    """Tickets that Microsoft listed, claims whose ticket differs from the records, and those that were told."""
 
     listed: int
     changed: int
@@ -45,12 +52,19 @@ class TicketSweepReport(Frozen):
 
 
 class Tickets:
-    """Reads and answers tickets. `client` signals claims; `page_size` is how many tickets a listing asks for."""
+    """Reads and answers tickets. `client` signals claims; `page_size` is how many tickets a listing of Partner Center
+    asks for."""
 
     def __init__(
-        self, partner_center: PartnerCenter, claim_records: ClaimRecords, client: Client, page_size: int
+        self,
+        partner_center: PartnerCenter,
+        azure: AzureTickets,
+        claim_records: ClaimRecords,
+        client: Client,
+        page_size: int,
     ) -> None:
         self._partner_center = partner_center
+        self._azure = azure
         self._records = claim_records
         self._client = client
         self._page_size = page_size
@@ -58,6 +72,9 @@ class Tickets:
     @activity.defn(name="look_up_ticket")
     async def look_up(self, wanted: LookUpTicket) -> TicketLookup:
         """The ticket as Microsoft shows it now; nothing where it shows none, or one of another customer."""
+        if wanted.azure is not None:
+            with told():
+                return await self._azure.look_up(wanted.azure, wanted.number)
         with told():
             try:
                 found = await self._partner_center.service_request(wanted.number)
@@ -69,12 +86,14 @@ class Tickets:
 
     @activity.defn(name="reply_to_ticket")
     async def reply(self, wanted: ReplyToTicket) -> Ticket:
-        """Adds the text as a note and gives the ticket as it is then. Safe to run twice: a text that the newest notes
-        hold already isn't added again.
+        """Adds the text as a note, in Azure as a message, and gives the ticket as it is then. Safe to run twice: a text
+        that the newest notes hold already isn't added again.
 
         Raises ApplicationError `refused` for another customer's ticket, else as `failures.told` says.
         """
         with told():
+            if wanted.azure is not None:
+                return await self._azure.reply(wanted.azure, wanted.number, wanted.text, wanted.key)
             found = await self._partner_center.service_request(wanted.number)
             if _is_of_another(found, wanted.customer_id):
                 raise Refused(
@@ -96,27 +115,52 @@ class Tickets:
     async def sweep_tickets(self) -> TicketSweepReport:
         """Lists every ticket once and signals `ticket_changed` to the claims whose ticket isn't as the records say.
 
-        Heartbeats. Costs Microsoft one call a page of tickets, and one for a token; nothing while no claim has one.
+        Heartbeats. Costs one listing of Partner Center, and one of each Azure subscription on which a claim waits;
+        nothing while no claim has a ticket. Raises ApplicationError for a listing that failed, after all the others.
         """
-        waiting: defaultdict[str, list[OpenTicket]] = defaultdict(list)
+        waiting: defaultdict[AzureSubscription | None, list[OpenTicket]] = defaultdict(list)
         for known in await self._records.open_claims_with_tickets():
-            waiting[known.number].append(known)
-        listed = changed = signalled = 0
-        if waiting:
-            with told():
-                async for page in self._partner_center.service_requests(self._page_size):
-                    activity.heartbeat(listed)
-                    news: dict[str, TicketNews] = {}
-                    for request in page:
-                        now = fingerprint(_status(request), request.modified)
-                        differing = [known for known in waiting[request.id] if known.fingerprint != now]
-                        changed += bool(differing)
-                        for known in differing:
-                            news[known.claim_id] = TicketNews(ticket_number=known.number, fingerprint=now)
-                    listed += len(page)
-                    signalled += await signal_claims(self._client, "ticket_changed", news)
+            waiting[_where(known)].append(known)
+        report = TicketSweepReport(listed=0, changed=0, signalled=0)
+        failed: ApplicationError | None = None
+        for where, open_tickets in waiting.items():
+            try:
+                with told():
+                    pages = self._azure.fingerprints(where) if where else self._fingerprints()
+                    async for page in pages:
+                        report = await self._tell(page, open_tickets, report)
+            except ApplicationError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
         await self._records.sweep_succeeded(TICKET_SWEEP, datetime.now(UTC))
-        return TicketSweepReport(listed=listed, changed=changed, signalled=signalled)
+        return report
+
+    async def _fingerprints(self) -> AsyncIterator[dict[str, str]]:
+        async for page in self._partner_center.service_requests(self._page_size):
+            yield {request.id: fingerprint(_status(request), request.modified) for request in page}
+
+    async def _tell(
+        self, now: Mapping[str, str], open_tickets: list[OpenTicket], report: TicketSweepReport
+    ) -> TicketSweepReport:
+        """Signals the claims of whose ticket this page says something else than the records."""
+        activity.heartbeat(report.listed)
+        news = {
+            known.claim_id: TicketNews(ticket_number=known.number, fingerprint=now[known.number])
+            for known in open_tickets
+            if now.get(known.number, known.fingerprint) != known.fingerprint
+        }
+        return TicketSweepReport(
+            listed=report.listed + len(now),
+            changed=report.changed + len(news),
+            signalled=report.signalled + await signal_claims(self._client, "ticket_changed", news),
+        )
+
+
+def _where(known: OpenTicket) -> AzureSubscription | None:
+    if known.azure_subscription_id is None:
+        return None
+    return AzureSubscription(tenant_id=known.customer_id, subscription_id=known.azure_subscription_id, sender="")
 
 
 def _is_of_another(found: ServiceRequest, customer_id: str) -> bool:

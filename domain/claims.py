@@ -74,6 +74,7 @@ class Event(StrEnum):
     REMINDER_DUE = "reminder_due"
     DEADLINE_PASSED = "deadline_passed"
     GRACE_ENDED = "grace_ended"
+    TICKET_SENT = "ticket_sent"
     TICKET_READ = "ticket_read"
     TICKET_REFUSED = "ticket_refused"
     TICKET_CHANGED = "ticket_changed"
@@ -82,6 +83,7 @@ class Event(StrEnum):
     ATTACH_EVIDENCE = "attach_evidence"
     REVOKE_EVIDENCE = "revoke_evidence"
     RECORD_FILING = "record_filing"
+    FILE_TICKET = "file_ticket"
     REPLY = "reply"
     RECORD_DECISION = "record_decision"
     ALLOCATE_CREDIT = "allocate_credit"
@@ -161,11 +163,15 @@ class Decision(Frozen):
 
 
 class Filing(Frozen):
-    """The ticket number a person gave, and what became of it."""
+    """The ticket number a person gave, or the ticket that claimdesk files itself, and what became of it."""
 
     number: str
+    """Microsoft's; the ticket's name until Microsoft gave a number to one that claimdesk files."""
+    ticket_name: str | None = None
+    """The name, chosen by us, under which claimdesk files it in Azure; None for one filed by hand."""
     recorded_at: datetime
     recorded_by: Actor
+    """Who gave the number, or who had claimdesk file it."""
     give_up_at: datetime
     """When a number that Microsoft still doesn't show is refused."""
     ticket: Ticket | None = None
@@ -257,6 +263,12 @@ class Claim(Frozen):
     reminders: tuple[Reminder, ...] = ()
     """The reminders still to come."""
     requirements: tuple[Requirement, ...] = ()
+    azure_subscription_id: str | None = None
+    """The Azure subscription (GUID) on which an Azure-related claim's ticket is filed; None where none is known."""
+    sent_for: Actor | None = None
+    """Who asked claimdesk to file the ticket; None where nobody had to ask, or hasn't."""
+    assisted_reason: str | None = None
+    """Why claimdesk can't file the ticket itself, so that a person has to."""
     documents: tuple[Document, ...] = ()
     exception_reason: str | None = None
     filing: Filing | None = None
@@ -287,6 +299,27 @@ class Claim(Frozen):
         return checklist(self.requirements, self.documents)
 
     @property
+    def is_filed_by_claimdesk(self) -> bool:
+        """True where claimdesk files by API: an Azure-related claim that Microsoft doesn't refuse to take so, opened by
+        somebody who may file, or handed to claimdesk by one."""
+        return (
+            self.route is Route.AZURE_TICKET
+            and self.azure_subscription_id is not None
+            and self.assisted_reason is None
+            and (self.sent_for is not None or self.opened_by.role in PERMISSIONS[Action.FILE_TICKET])
+        )
+
+    @property
+    def is_to_be_sent(self) -> bool:
+        """True while claimdesk has a ticket to file, or one under way whose outcome isn't known."""
+        if not self.is_filed_by_claimdesk or self.status not in TABLE[Event.TICKET_SENT]:
+            return False
+        if self.filing is not None:
+            return self.filing.ticket_name is not None and self.filing.ticket is None
+        in_time = self.status is Status.READY_TO_FILE or self.exception_reason is not None
+        return in_time and is_complete(self.checklist)
+
+    @property
     def due_at(self) -> datetime | None:
         """The first instant too late for filing, UTC; None where nothing has to be filed (any more)."""
         return self.deadline.due_at if self.deadline and self.status in _TO_BE_FILED else None
@@ -309,6 +342,8 @@ class Claim(Frozen):
             case Status.COLLECTING_EVIDENCE:
                 missing = {item.kind for item in self.checklist if item.required and not item.satisfied}
                 return WaitingOn.CUSTOMER if missing == {EvidenceKind.CUSTOMER_REQUEST} else WaitingOn.US
+            case Status.READY_TO_FILE | Status.OVERDUE if self.is_to_be_sent:
+                return WaitingOn.CLAIMDESK
             case Status.READY_TO_FILE | Status.OVERDUE if self.filing:
                 return WaitingOn.MICROSOFT
             case Status.CANCEL_NOW | Status.READY_TO_FILE | Status.OVERDUE | Status.NEEDS_INFORMATION:
@@ -343,6 +378,20 @@ def _not_given_to_microsoft(claim: Claim) -> Refusal | None:
     )
 
 
+def _can_be_sent(claim: Claim) -> Refusal | None:
+    if claim.route is not Route.AZURE_TICKET or claim.azure_subscription_id is None:
+        why = claim.assisted_reason or "Microsoft takes this kind of claim in its portal only."
+        return Refusal(rule="filed_by_hand", message=f"{why} File it by hand and record the ticket's number.")
+    if claim.filing is not None or claim.is_to_be_sent:
+        return Refusal(rule="ticket_once", message="The ticket is being filed already. Wait until it is read back.")
+    if claim.status is Status.OVERDUE and claim.exception_reason is None:
+        return Refusal(
+            rule="filed_in_time",
+            message="The deadline has passed. To file late, say file as exception first.",
+        )
+    return complete(claim)
+
+
 @dataclass(frozen=True)
 class Move:
     """What an event may do in a status: what the claim may become, and the guard that has to let it."""
@@ -371,6 +420,7 @@ TABLE: dict[Event, dict[Status, Move]] = {
     _E.REMINDER_DUE: {s: _stay[s] for s in (*_EVIDENCE, _S.NEEDS_INFORMATION)},
     _E.DEADLINE_PASSED: {s: _move(_S.OVERDUE) for s in _EVIDENCE},
     _E.GRACE_ENDED: {_S.OVERDUE: _move(_S.EXPIRED)},
+    _E.TICKET_SENT: {s: _stay[s] for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.TICKET_READ: {s: _move(*_AT_MICROSOFT) for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.TICKET_REFUSED: {s: _stay[s] for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.TICKET_CHANGED: {s: _move(_S.FILED) for s in _AT_MICROSOFT} | {_S.AWAITING_CREDIT: _stay[_S.AWAITING_CREDIT]},
@@ -383,6 +433,7 @@ TABLE: dict[Event, dict[Status, Move]] = {
     | {s: _stay[s] for s in (_S.TRIAGING, _S.CANCEL_NOW)},
     _E.RECORD_FILING: {s: _move(s, *_AT_MICROSOFT, guard=complete) for s in (_S.READY_TO_FILE, _S.OVERDUE)}
     | {s: _move(*_AT_MICROSOFT) for s in _AT_MICROSOFT},
+    _E.FILE_TICKET: {s: _move(s, guard=_can_be_sent) for s in (_S.READY_TO_FILE, _S.OVERDUE)},
     _E.REPLY: {_S.NEEDS_INFORMATION: _move(*_AT_MICROSOFT)},
     _E.RECORD_DECISION: {s: _move(_S.AWAITING_CREDIT, _S.CREDITED, _S.DENIED) for s in _AT_MICROSOFT},
     _E.ALLOCATE_CREDIT: {_S.AWAITING_CREDIT: _move(_S.AWAITING_CREDIT, _S.CREDITED)},

@@ -26,6 +26,7 @@ from domain.messages import (
     Assign,
     Command,
     FileAsException,
+    FileTicket,
     RecordFiling,
     Reopen,
     Reply,
@@ -50,6 +51,8 @@ class Triaged(Frozen):
     reminders: tuple[Reminder, ...]
     requirements: tuple[Requirement, ...]
     credit: CreditState
+    azure_subscription_id: str | None = None
+    assisted_reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,8 @@ def triaged(claim: Claim, found: Triaged) -> Change:
         "grace_ends_at": found.grace_ends_at,
         "reminders": found.reminders,
         "requirements": found.requirements,
+        "azure_subscription_id": found.azure_subscription_id,
+        "assisted_reason": found.assisted_reason,
         "credit": found.credit.model_copy(
             update={"allocations": claim.credit.allocations, "released_lines": claim.credit.released_lines}
         ),
@@ -168,7 +173,9 @@ def timed(claim: Claim, timer: Timer) -> Change:
         case Event.TICKET_REFUSED:
             number = claim.filing.number if claim.filing else ""
             text = f"Microsoft has not shown ticket {number} for 24 hours: the number is refused. Give the right one."
-            return _refused_ticket(claim, text)
+            if claim.filing and claim.filing.ticket_name:
+                text = f"Azure has not taken ticket {number} for 24 hours. File it by hand, and record its number."
+            return refused_ticket(claim, text)
         case _:
             text = "Ten working days after the deadline nothing was filed in time."
             return Change(Event.GRACE_ENDED, Status.EXPIRED, text, {"closing_reason": text})
@@ -304,12 +311,11 @@ def ticket_seen(claim: Claim, found: TicketLookup, at: datetime) -> Change | Non
         if claim.status not in TABLE[Event.TICKET_READ]:
             return None
         if refused := ticket_refusal(claim, found):
-            return _refused_ticket(claim, refused.message)
-        text = f"Filed: Microsoft now shows ticket {filing.number}."
+            return refused_ticket(claim, refused.message)
         assert ticket is not None, "else another customer's, which was refused"
-        return _at_microsoft(
-            claim, Event.TICKET_READ, ticket, text, {"filing": filing.model_copy(update={"ticket": ticket})}
-        )
+        text = f"Filed: Microsoft now shows ticket {ticket.number}."
+        filing = filing.model_copy(update={"ticket": ticket, "number": ticket.number})
+        return _at_microsoft(claim, Event.TICKET_READ, ticket, text, {"filing": filing})
     if (
         ticket is None
         or ticket.fingerprint == filing.ticket.fingerprint
@@ -342,9 +348,38 @@ def _at_microsoft(
     return Change(event, Status.FILED, text, fields, result)
 
 
-def _refused_ticket(claim: Claim, text: str) -> Change:
-    earlier = (*claim.earlier_filings, claim.filing.number) if claim.filing else claim.earlier_filings
-    return Change(Event.TICKET_REFUSED, claim.status, text, {"filing": None, "earlier_filings": earlier})
+def refused_ticket(claim: Claim, text: str) -> Change:
+    """The ticket isn't the claim's filing: a person gives the right number, or files by hand what Microsoft didn't take
+    from claimdesk."""
+    filing = claim.filing
+    fields: dict[str, object] = {"filing": None}
+    if filing is not None:
+        fields["earlier_filings"] = (*claim.earlier_filings, filing.number)
+        if filing.ticket_name is not None:
+            fields["assisted_reason"] = text
+    return Change(Event.TICKET_REFUSED, claim.status, text, fields)
+
+
+def sent(claim: Claim, at: datetime) -> Change:
+    """Claimdesk is about to file the ticket: on record before anything is sent, under a name no earlier one had."""
+    name = f"{claim.id}-{len(claim.earlier_filings) + 1}"
+    filing = Filing(
+        number=name,
+        ticket_name=name,
+        recorded_at=at,
+        recorded_by=claim.sent_for or claim.opened_by,
+        give_up_at=at + UNVERIFIED_FOR,
+    )
+    documents = f"{len(claim.documents)} document{'s' if len(claim.documents) != 1 else ''}"
+    return Change(
+        Event.TICKET_SENT, claim.status, f"Filing ticket {name} with {documents} in Azure.", {"filing": filing}
+    )
+
+
+def to_be_sent(claim: Claim, command: FileTicket) -> Change:
+    """A person has claimdesk file the ticket; what Microsoft refused before is tried again."""
+    fields: dict[str, object] = {"sent_for": command.actor, "assisted_reason": None}
+    return Change(Event.FILE_TICKET, claim.status, "To be filed by claimdesk.", fields)
 
 
 def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
@@ -393,7 +428,14 @@ def excepted(claim: Claim, command: FileAsException) -> Change:
 
 def _taken_up(claim: Claim) -> dict[str, object]:
     earlier = (*claim.earlier_filings, claim.filing.number) if claim.filing else claim.earlier_filings
-    return {"filing": None, "earlier_filings": earlier, "question": None, "decision": None, "closing_reason": None}
+    return {
+        "filing": None,
+        "earlier_filings": earlier,
+        "sent_for": None,
+        "question": None,
+        "decision": None,
+        "closing_reason": None,
+    }
 
 
 def checked_again(claim: Claim, command: Command) -> Change:

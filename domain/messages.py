@@ -42,6 +42,10 @@ class RecordFiling(Command):
     ticket_number: TicketNumber
 
 
+class FileTicket(Command):
+    """Have claimdesk file the ticket itself, by API, or try again what Microsoft refused."""
+
+
 class Reply(Command):
     """The answer to Microsoft's question; it becomes a note on the ticket."""
 

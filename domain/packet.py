@@ -74,7 +74,7 @@ def _csp_fields(claim: Claim, partner_name: str) -> str:
         ("Outage incident ID", said.incident.reference or ""),
         ("Billing admin e-mail address", said.contact.email if is_partner(claim.opened_by.role) else OURS),
         ("Problem start time", f"{said.incident.date} 00:00 UTC"),
-        ("Problem description", _description(claim, partner_name)),
+        ("Problem description", description(claim, partner_name)),
         *_contact(claim),
     ]
     return _rows(claim, rows)
@@ -84,12 +84,12 @@ def _azure_fields(claim: Claim, partner_name: str) -> str:
     said = claim.opening
     rows = [
         ("Customer tenant ID (directory)", said.customer_id),
-        ("Subscription", said.subscription_id),
+        ("Subscription", claim.azure_subscription_id or said.subscription_id),
         ("Tracking ID", said.incident.reference or ""),
         ("Problem start time", f"{said.incident.date} 00:00 UTC"),
-        ("Refund amount details", _amount(claim)),
+        ("Refund amount details", amount_asked(claim)),
         ("Refund reason details", said.category.replace("_", " ")),
-        ("Problem description", _description(claim, partner_name)),
+        ("Problem description", description(claim, partner_name)),
         *_contact(claim),
     ]
     return _rows(claim, rows)
@@ -107,7 +107,8 @@ def _contact(claim: Claim) -> list[tuple[str, str]]:
     ]
 
 
-def _description(claim: Claim, partner_name: str) -> str:
+def description(claim: Claim, partner_name: str) -> str:
+    """What is asked for whom and why, for Microsoft's agent."""
     said = claim.opening
     lines = [
         f"Credit request by the CSP partner{f' {partner_name}' if partner_name else ''} for the customer "
@@ -116,7 +117,7 @@ def _description(claim: Claim, partner_name: str) -> str:
         + (f", {said.incident.reference}" if said.incident.reference else "")
         + ".",
         f"Product: {claim.product or 'see the subscription'}; subscription {said.subscription_id}.",
-        f"Amount asked: {_amount(claim)}.",
+        f"Amount asked: {amount_asked(claim)}.",
         said.incident.description,
     ]
     if claim.exception_reason:
@@ -124,7 +125,8 @@ def _description(claim: Claim, partner_name: str) -> str:
     return "\n".join(lines)
 
 
-def _amount(claim: Claim) -> str:
+def amount_asked(claim: Claim) -> str:
+    """The amount asked, with its basis."""
     said = claim.opening
     if said.amount_asked is None:
         return "as Microsoft works it out"

@@ -26,10 +26,15 @@ def next_step(claim: Claim) -> str:
         case Status.COLLECTING_EVIDENCE:
             missing = [item.missing for item in claim.checklist if item.required and item.missing]
             return f"Attach what is missing: {'; '.join(missing)}."
+        case Status.READY_TO_FILE | Status.OVERDUE if claim.is_to_be_sent:
+            return "Claimdesk files the ticket in Azure and reads it back."
         case Status.READY_TO_FILE | Status.OVERDUE if claim.filing:
             return f"Microsoft doesn't show ticket {claim.filing.number} yet; wait, or give the right number."
+        case Status.READY_TO_FILE if claim.azure_subscription_id and claim.assisted_reason is None:
+            return "Have claimdesk file the ticket; or fetch the packet, file it in the portal, and record the number."
         case Status.READY_TO_FILE:
-            return "Fetch the packet, file it in the portal, and record the ticket number."
+            why = f" Claimdesk can't: {claim.assisted_reason}" if claim.assisted_reason else ""
+            return f"Fetch the packet, file it in the portal, and record the ticket number.{why}"
         case Status.OVERDUE if not is_complete(claim.checklist):
             return "Attach what is missing, then record a ticket that was created in time, or file as an exception."
         case Status.OVERDUE if claim.exception_reason:

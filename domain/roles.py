@@ -40,6 +40,7 @@ class Action(StrEnum):
     ATTACH_EVIDENCE = "attach_evidence"
     REVOKE_EVIDENCE = "revoke_evidence"
     RECORD_FILING = "record_filing"
+    FILE_TICKET = "file_ticket"
     REPLY = "reply"
     RECORD_DECISION = "record_decision"
     ALLOCATE_CREDIT = "allocate_credit"
@@ -65,6 +66,7 @@ PERMISSIONS: dict[Action, frozenset[Role]] = {
     Action.ATTACH_EVIDENCE: frozenset(Role) - {Role.BILLING_ADMIN},
     Action.REVOKE_EVIDENCE: _AGENTS,
     Action.RECORD_FILING: _FILERS,
+    Action.FILE_TICKET: _FILERS,
     Action.REPLY: _AGENTS,
     Action.RECORD_DECISION: _FINANCE | _AGENTS,
     Action.ALLOCATE_CREDIT: _FINANCE,

@@ -1,4 +1,4 @@
-"""A service request at Microsoft, and what a person needs to file one by hand."""
+"""A ticket at Microsoft: a service request at Partner Center, or a support ticket in Azure."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +7,8 @@ from domain.model import Frozen
 
 
 class TicketStatus(StrEnum):
-    """Partner Center's status of a service request."""
+    """Partner Center's status of a service request. An Azure ticket is open, closed, or, where the newest message on it
+    is Microsoft's, in need of attention."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -16,7 +17,7 @@ class TicketStatus(StrEnum):
 
 
 class TicketNote(Frozen):
-    """A note on a service request, by either side."""
+    """A note on a service request, or a message on an Azure ticket, by either side."""
 
     text: str
     created_at: datetime | None
@@ -24,7 +25,7 @@ class TicketNote(Frozen):
 
 
 class Ticket(Frozen):
-    """A service request as read back from Microsoft. `created_at` is the time of filing, whenever we learned of it."""
+    """A ticket as read back from Microsoft. `created_at` is the time of filing, whenever we learned of it."""
 
     number: str
     title: str
@@ -36,7 +37,7 @@ class Ticket(Frozen):
     fingerprint: str
 
 
-def fingerprint(status: TicketStatus, modified_at: datetime | None) -> str:
+def fingerprint(status: str, modified_at: datetime | None) -> str:
     """What changes when Microsoft changes a ticket; the same from the list and from the ticket itself."""
     return f"{status}|{modified_at.isoformat(timespec='seconds') if modified_at else ''}"
 

@@ -97,8 +97,8 @@ def triage(
         return Triage(
             route=Route.AZURE_TICKET,
             rule="azure_related",
-            explanation="An Azure credit goes through a support ticket in the Azure portal on behalf of the customer. "
-            "Claimdesk does not file those by API yet: it is filed assisted.",
+            explanation="An Azure credit goes through an Azure support ticket on behalf of the customer. Claimdesk "
+            "files it with its documents; where Microsoft refuses that, a person does, in the Azure portal.",
             source="S0 credit-requests-and-refunds; report-problems-on-behalf-of-a-customer",
         )
     if category in PURCHASE_CATEGORIES:

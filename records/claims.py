@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.claims import OPEN, Claim, Entry, Event, Status
 from domain.evidence import Document
+from domain.triage import Route
 from records import tables
 from records.database import writing
 from records.listing import ClaimFilter, Page, Sort, after, read_cursor, to_cursor
@@ -37,8 +38,11 @@ class OpenTicket(NamedTuple):
     """The ticket of an open claim as the claim knows it; `fingerprint` is "" for a number not yet verified."""
 
     claim_id: str
+    customer_id: str
     number: str
     fingerprint: str
+    azure_subscription_id: str | None
+    """Where the ticket is, if it isn't at Partner Center."""
 
 
 class ClaimRecords:
@@ -135,9 +139,13 @@ class ClaimRecords:
     async def open_claims_with_tickets(self) -> tuple[OpenTicket, ...]:
         """The ticket of every open claim that has a number."""
         columns = tables.claims.c
-        statement = select(columns.id, columns.ticket_number, columns.ticket_fingerprint).where(
-            columns.ticket_number.is_not(None), columns.status.in_(OPEN)
-        )
+        statement = select(
+            columns.id,
+            columns.customer_id,
+            columns.ticket_number,
+            columns.ticket_fingerprint,
+            columns.azure_subscription_id,
+        ).where(columns.ticket_number.is_not(None), columns.status.in_(OPEN))
         async with self._engine.connect() as connection:
             return tuple(OpenTicket(*row) for row in await connection.execute(statement))
 
@@ -262,6 +270,7 @@ def _columns(claim: Claim) -> dict[str, object]:
         "assignee": claim.assignee,
         "open_key": claim.open_key,
         "ticket_number": filing.number if filing else None,
+        "azure_subscription_id": claim.azure_subscription_id if claim.route is Route.AZURE_TICKET else None,
         "ticket_fingerprint": (filing.ticket.fingerprint if filing.ticket else "") if filing else None,
         "search_text": "\n".join(text for text in searched if text).casefold(),
         "body": claim.model_dump_json(),

@@ -96,6 +96,7 @@ claims = Table(
     Column("open_key", String, unique=True),  # two open claims are never about the same thing
     Column("ticket_number", String),
     Column("ticket_fingerprint", String),
+    Column("azure_subscription_id", String),  # where the ticket is, if it isn't at Partner Center
     Column("search_text", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index(None, "status", "customer_id", "subscription_id"),

@@ -144,6 +144,15 @@ class Settings(BaseSettings):
     login_scope: str | None = Field(None, description="Scope that `claimdesk login` asks a token for.")
 
     partner_name: str = Field("", description="The partner's name, as it stands in the packet for Microsoft.")
+    contact_name: str | None = Field(
+        None, description="Whom Microsoft writes to about tickets of claims that the customer or a reseller opened."
+    )
+    contact_email: str | None = Field(None, description="That contact's e-mail address.")
+    contact_time_zone: str = Field("UTC", description="Time zone of Microsoft's contacts, by its name in Windows.")
+    contact_country: Annotated[str, Field(pattern="^[A-Za-z]{3}$")] = Field(
+        "USA", description="Country of Microsoft's contacts, in three letters (ISO 3166 alpha-3)."
+    )
+    contact_language: str = Field("en-us", description="Language that Microsoft answers in, such as en-us or de-de.")
     partner_zone: Annotated[str, AfterValidator(_zone)] = Field(
         "UTC", description="The partner's time zone (IANA): reminders come at 09:00 there."
     )

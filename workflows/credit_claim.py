@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
+from activities.azure_tickets import AzureTickets, FileAzureTicket, azure_subscription
 from activities.credits import AllocateLine, Credits, MatchClaim, ReleaseLine
 from activities.customers import Customers, TriageRequest
 from activities.evidence import CheckDocument, Evidence
@@ -30,6 +31,7 @@ from domain.messages import (
     CreditNews,
     Dispute,
     FileAsException,
+    FileTicket,
     Opened,
     RecordDecision,
     RecordFiling,
@@ -47,7 +49,7 @@ from domain.policy import Category
 from domain.roles import Actor
 from domain.tickets import TicketLookup
 from workflows.parts.asked import again, answerable, asked
-from workflows.parts.options import MATCH, READ, RECORD, RETRY_TROUBLE_AFTER, SEND, WITHIN_UPDATE
+from workflows.parts.options import FILE, MATCH, READ, RECORD, RETRY_TROUBLE_AFTER, SEND, WITHIN_UPDATE
 from workflows.parts.visibility import attribute_updates
 
 
@@ -131,6 +133,8 @@ class CreditClaimWorkflow:
                     await self._read_ticket(self.news.pop(0))
             elif self.claim.status is Status.AWAITING_CREDIT and self.lines_unseen:
                 await self._match()
+            elif self.claim.is_to_be_sent:
+                await self._file()
             else:
                 await self._wait()
         except ActivityError as error:
@@ -167,8 +171,39 @@ class CreditClaimWorkflow:
             if self.claim.filing and self.claim.filing.number == news.ticket_number:
                 await self._apply_if_any(lifecycle.ticket_seen(self.claim, found, workflow.now()))
 
+    async def _file(self) -> None:
+        """Claimdesk files the ticket in Azure: on record before it is sent, then sent and looked for until it is clear
+        what came of it, or until somebody decides otherwise."""
+        async with self.lock:
+            if self.claim.is_to_be_sent and self.claim.filing is None:
+                await self._apply(lifecycle.sent(self.claim, workflow.now()))
+        claim = self.claim
+        if not claim.is_to_be_sent:
+            return
+        due_at = claim.deadline.due_at if claim.deadline and claim.exception_reason is None else None
+        request = FileAzureTicket(claim=claim, workspace=f"files-{workflow.uuid4().hex}", send_before=due_at)
+        handle = workflow.start_activity_method(AzureTickets.file, request, summary="File the ticket in Azure", **FILE)
+        await workflow.wait_condition(
+            lambda: handle.done() or self.claim.filing != claim.filing or self.claim.status.is_closed
+        )
+        if not handle.done():
+            handle.cancel()
+            with contextlib.suppress(ActivityError):
+                await handle
+            return
+        found = await handle
+        async with self.lock:
+            if self.claim.filing == claim.filing and self.claim.is_to_be_sent:
+                if found.refused:
+                    await self._apply(lifecycle.refused_ticket(self.claim, found.refused))
+                else:
+                    ticket = TicketLookup(ticket=found.ticket)
+                    await self._apply_if_any(lifecycle.ticket_seen(self.claim, ticket, workflow.now()))
+
     async def _look_up(self, number: str) -> TicketLookup:
-        look_up = LookUpTicket(number=number, customer_id=self.claim.opening.customer_id)
+        look_up = LookUpTicket(
+            number=number, customer_id=self.claim.opening.customer_id, azure=azure_subscription(self.claim)
+        )
         return await workflow.execute_activity_method(
             Tickets.look_up, look_up, summary="Read the ticket back", **WITHIN_UPDATE
         )
@@ -326,16 +361,24 @@ class CreditClaimWorkflow:
 
         return await self._act(Event.RECORD_FILING, command, work)
 
+    @asked(Event.FILE_TICKET, "Have claimdesk file the ticket in Azure, or try again what Microsoft refused.")
+    async def file_ticket(self, command: FileTicket) -> Answer:
+        return await self._act(Event.FILE_TICKET, command, lambda: lifecycle.to_be_sent(self.claim, command))
+
     @asked(Event.REPLY, "Answer Microsoft's question with a note on the ticket.")
     async def reply(self, command: Reply) -> Answer:
         async def work() -> Change:
             assert self.claim.filing is not None, "a question came on a ticket"
-            number, customer_id = self.claim.filing.number, self.claim.opening.customer_id
+            note = ReplyToTicket(
+                number=self.claim.filing.number,
+                customer_id=self.claim.opening.customer_id,
+                text=command.text,
+                azure=azure_subscription(self.claim),
+                # The claim stays at this version until the answer is on record, however often it is tried.
+                key=f"{self.claim.id}|{self.claim.version}",
+            )
             ticket = await workflow.execute_activity_method(
-                Tickets.reply,
-                ReplyToTicket(number=number, text=command.text, customer_id=customer_id),
-                summary="Add the note to the ticket",
-                **SEND,
+                Tickets.reply, note, summary="Add the note to the ticket", **SEND
             )
             return lifecycle.replied(self.claim, command, ticket)
 

@@ -73,9 +73,9 @@ class OpenClaim(Frozen):
 
 
 class FileClaim(Frozen):
-    """The ticket that a person filed in the portal."""
+    """The ticket that a person filed in the portal; without a number, claimdesk is to file it."""
 
-    ticket_number: TicketNumber
+    ticket_number: TicketNumber | None = None
 
 
 class SendReply(Frozen):

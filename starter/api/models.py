@@ -166,6 +166,8 @@ class ClaimView(View):
     grace_ends_at: datetime | None = Field(description="When an overdue claim expires, UTC.")
     checklist: tuple[ChecklistItem, ...]
     documents: tuple[DocumentView, ...]
+    azure_subscription_id: str | None = Field(description="Where an Azure-related claim's ticket is filed.")
+    assisted_reason: str | None = Field(description="Why claimdesk can't file it by itself; null while it can or may.")
     filing: FilingView | None
     earlier_filings: tuple[str, ...]
     question: str | None = Field(description="Microsoft's question, while it waits for an answer.")
@@ -199,6 +201,8 @@ class ClaimView(View):
             grace_ends_at=claim.grace_ends_at,
             checklist=claim.checklist,
             documents=tuple(DocumentView.of(document, claim.id) for document in claim.documents),
+            azure_subscription_id=claim.azure_subscription_id,
+            assisted_reason=claim.assisted_reason,
             filing=FilingView(**dict(filing), verified=filing.ticket is not None) if filing else None,
             earlier_filings=claim.earlier_filings,
             question=claim.question,

@@ -71,15 +71,17 @@ def revoke(
 
 def file_claim(
     claim: ClaimId,
-    ticket: Annotated[str, typer.Option(help="The number that the portal gave.")],
+    ticket: Annotated[
+        str | None, typer.Option(help="The number that the portal gave. Left out: claimdesk files it, in Azure.")
+    ] = None,
     idempotency_key: KeyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Record the ticket that you filed in the portal, or correct its number.
+    """Record the ticket that you filed in the portal, or correct its number; or have claimdesk file it in Azure.
 
     Example: claimdesk claim file claim-0123456789abcdef0123 --ticket 2602150010000123
     """
-    _post(claim, "filing", idempotency_key, {"ticket_number": ticket}, output)
+    _post(claim, "filing", idempotency_key, {"ticket_number": ticket} if ticket else {}, output)
 
 
 def reply(

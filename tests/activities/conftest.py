@@ -14,6 +14,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment, WorkflowEnvironment
 
+from activities.azure_tickets import AzureTickets
 from activities.credits import Credits
 from activities.customers import Customers
 from activities.evidence import Evidence
@@ -31,6 +32,7 @@ from runtime.blobs import Blobs
 from runtime.temporal import plugin
 from tests.records.samples import entry
 from tests.simulated import Simulator, settings_for
+from worker import filer
 
 TEMPORAL = Path(sysconfig.get_path("scripts")) / "temporal"
 QUEUE_WITHOUT_WORKER = "nobody"
@@ -61,6 +63,7 @@ class Desk:
     evidence: Evidence
     partner_center: PartnerCenter
     tickets: Tickets
+    azure: AzureTickets
     money: Credits
     recording: ClaimRecording
 
@@ -102,6 +105,7 @@ async def desk(simulator: Simulator, tmp_path: Path, client: Client) -> AsyncIte
     database = engine(settings.database_url)
     claims, credits, blobs = ClaimRecords(database), CreditRecords(database), Blobs(settings.blob_url)
     async with microsoft(settings) as at_microsoft:
+        azure = AzureTickets(at_microsoft.support, blobs, filer(settings))
         yield Desk(
             claims=claims,
             credits=credits,
@@ -112,7 +116,8 @@ async def desk(simulator: Simulator, tmp_path: Path, client: Client) -> AsyncIte
             customers=Customers(at_microsoft.partner_center, credits, ZoneInfo("Europe/Berlin"), "DE"),
             evidence=Evidence(blobs, claims, 100_000),
             partner_center=at_microsoft.partner_center,
-            tickets=Tickets(at_microsoft.partner_center, claims, client, 50),
+            tickets=Tickets(at_microsoft.partner_center, azure, claims, client, 50),
+            azure=azure,
             money=Credits(at_microsoft.billing, credits, claims, client, 2000),
             recording=ClaimRecording(claims),
         )

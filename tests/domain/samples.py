@@ -218,6 +218,19 @@ def reach(status: Status, asked: str | None = None) -> Claim:
             return do(claim, settlement.allocated(claim, allocation()))
 
 
+AZURE_SUBSCRIPTION = "a2b9d6a0-0f5e-4b0e-9a70-3f5f2c3f0a55"
+
+
+def azure(role: Role = Role.ADMIN_AGENT, *, complete: bool = True) -> Claim:
+    """An Azure-related claim that somebody in this role opened, with its documents if it is `complete`."""
+    claim = opened().model_copy(update={"opened_by": actor(role)})
+    triaged = found(Route.AZURE_TICKET).model_copy(update={"azure_subscription_id": AZURE_SUBSCRIPTION})
+    claim = do(claim, lifecycle.triaged(claim, triaged))
+    for kind in (FORM, REQUEST) if complete else ():
+        claim = do(claim, lifecycle.attached(claim, document(kind)))
+    return claim
+
+
 def asking(claim: Claim, question: str = "Which users?", at: datetime = OPENED_AT + timedelta(days=2)) -> Claim:
     """Microsoft asks on the ticket, and the sweep saw it."""
     assert claim.ticket is not None

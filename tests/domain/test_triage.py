@@ -155,10 +155,10 @@ def test_cancelled_new_commerce_is_credited_pro_rata(status: str) -> None:
 
 
 @pytest.mark.parametrize("category", Category)
-def test_azure_goes_its_own_way_and_says_that_it_is_assisted(category: Category) -> None:
+def test_azure_goes_its_own_way_and_says_who_files_it(category: Category) -> None:
     result = routed(category, Commerce.AZURE, now=BOUGHT + DAY)
     assert result.route is Route.AZURE_TICKET
-    assert "assisted" in result.explanation
+    assert "Claimdesk files it with its documents" in result.explanation
 
 
 @pytest.mark.parametrize("category", OTHER_CATEGORIES)

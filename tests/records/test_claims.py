@@ -111,8 +111,8 @@ async def test_tickets_of_open_claims_are_told_with_what_is_known_of_them(claim_
     await _keep(claim_records, verified, unverified, closed, claim(4))
     assert verified.ticket is not None
     assert set(await claim_records.open_claims_with_tickets()) == {
-        OpenTicket(verified.id, "616122292874571", verified.ticket.fingerprint),
-        OpenTicket(unverified.id, "616122292874572", ""),
+        OpenTicket(verified.id, CUSTOMER.lower(), "616122292874571", verified.ticket.fingerprint, None),
+        OpenTicket(unverified.id, CUSTOMER.lower(), "616122292874572", "", None),
     }
 
 

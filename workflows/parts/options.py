@@ -43,6 +43,16 @@ SEND = Options(
 """Writing to Microsoft while a person waits: an attempt that takes too long is the last one, because what it sent may
 still arrive."""
 
+FILE = Options(
+    start_to_close_timeout=timedelta(minutes=10),
+    schedule_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(minutes=1),
+    retry_policy=READ["retry_policy"],
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+"""Filing a ticket with its documents, which takes Azure minutes. Whoever cancels it, what is being sent is sent to its
+end."""
+
 MATCH = Options(**WITHIN_UPDATE, cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED)
 """Giving the claim a line: whoever cancels the claim meanwhile, it has to know what it was given."""
 
