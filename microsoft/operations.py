@@ -18,6 +18,7 @@ from microsoft.transport import TokenSource, Transport
 PAUSE_UNSAID = timedelta(seconds=30)
 """Between two looks where Microsoft doesn't say how long to wait: what its own command line waits (facts 2.3)."""
 
+_FIRST_PAUSE = timedelta(seconds=1)
 _SHORTEST_PAUSE = timedelta(milliseconds=50)
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
 
@@ -43,12 +44,13 @@ class _Status(Resource):
 class Operation:
     """An operation as it stood when it was asked for. `status` is Microsoft's word in lower case (`inprogress`,
     `pendingpurchases`, `succeeded`, `failed`); `data` is the whole answer; `pause` is how long to wait before the next
-    look."""
+    look, which Microsoft mostly, but not always, says."""
 
     url: str
     status: str
     pause: timedelta
     data: object = field(default=None, repr=False)
+    is_pause_said: bool = True
 
     @property
     def is_over(self) -> bool:
@@ -66,7 +68,7 @@ def accepted(answer: Answer) -> Operation | None:
     url = answer.headers.get("azure-asyncoperation") or answer.headers.get("location") or ""
     if not url:
         raise answer.call.malformed("accepted, but it doesn't say where its outcome is asked for", answer.status)
-    return Operation(url, "accepted", _pause(answer), answer.data)
+    return Operation(url, "accepted", *_pause_and_data(answer))
 
 
 async def look(http: Transport, call: Call, url: str, token: TokenSource) -> Operation:
@@ -78,21 +80,23 @@ async def look(http: Transport, call: Call, url: str, token: TokenSource) -> Ope
         raise failed_operation(call, error.code, error.message)
     if not said.status:
         raise call.malformed("an operation without a status", answer.status)
-    return Operation(url, said.status, _pause(answer), answer.data)
+    return Operation(url, said.status, *_pause_and_data(answer))
 
 
 async def wait_for(
     started: Operation, look_again: Callable[[], Awaitable[Operation]], *, longest: timedelta
 ) -> Operation:
-    """Look until the operation is over, as often as Microsoft asks. Raises TimeoutError after `longest`."""
+    """Look until the operation is over, as often as Microsoft asks; where it doesn't say, after a second at first and
+    ever less often. Raises TimeoutError after `longest`."""
     async with asyncio.timeout(longest.total_seconds()):
-        now = started
+        now, unsaid = started, _FIRST_PAUSE
         while not now.is_over:
-            await asyncio.sleep(max(now.pause, _SHORTEST_PAUSE).total_seconds())
-            now = await look_again()
+            pause = now.pause if now.is_pause_said else min(unsaid, now.pause)
+            await asyncio.sleep(max(pause, _SHORTEST_PAUSE).total_seconds())
+            now, unsaid = await look_again(), unsaid * 2
     return now
 
 
-def _pause(answer: Answer) -> timedelta:
+def _pause_and_data(answer: Answer) -> tuple[timedelta, object, bool]:
     said = answer.retry_after
-    return PAUSE_UNSAID if said is None else said
+    return (PAUSE_UNSAID if said is None else said), answer.data, said is not None
