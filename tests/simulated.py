@@ -51,7 +51,8 @@ def running_simulator(folder: Path, state: str = ":memory:", **environment: str)
     log = (folder / "simulator.log").open("w+")
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", "--port", str(port)],
-        env={**os.environ, "SIMULATOR_STATE": state, **environment},
+        # At once what Azure was recorded to take minutes for, unless a test wants it otherwise.
+        env={**os.environ, "SIMULATOR_STATE": state, "SIMULATOR_TIME_SCALE": "0", **environment},
         cwd=Path(__file__).parents[1],
         stdout=log,
         stderr=log,
