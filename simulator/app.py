@@ -11,8 +11,18 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simulator import billing, entra, partner_center, relationships, service_requests, side_door
-from simulator.azure import AZURE_PATHS, AzureError, traced
+from simulator import (
+    billing,
+    entra,
+    partner_center,
+    relationships,
+    service_requests,
+    side_door,
+    support,
+    support_door,
+    support_files,
+)
+from simulator.azure import AZURE_PATHS, AzureError, AzureGate, traced
 from simulator.faults import Faults, Trouble
 from simulator.gate import Gate
 from simulator.seed import seed
@@ -78,6 +88,10 @@ def create_app(config: Config) -> FastAPI:
     app.add_middleware(Marked)
     app.add_middleware(Trouble, faults=faults, calls=calls)
     app.include_router(side_door.router(cloud, faults, calls))
+    azure = AzureGate(cloud, signer)
+    app.include_router(support_door.router(azure))
+    app.include_router(support.router(azure))
+    app.include_router(support_files.router(azure))
     app.include_router(service_requests.router(cloud, gate))
     app.include_router(partner_center.router(cloud, gate))
     app.include_router(relationships.router(cloud, gate))

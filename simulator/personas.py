@@ -7,6 +7,7 @@ books half. ask_for_more: asks a question, and approves once the partner has ans
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
+from simulator import support_personas
 from simulator.booking import book_credit
 from simulator.models import Note, Persona, PersonaStep, ServiceRequest, TicketStatus
 from simulator.state import Cloud
@@ -39,11 +40,12 @@ def replied_to(cloud: Cloud, old: ServiceRequest, new: ServiceRequest) -> None:
 
 
 def play_due_steps(cloud: Cloud) -> None:
-    """Plays every step that is due by now, each as of the instant it was due."""
+    """Plays every step that is due by now, of Azure tickets too, each as of the instant it was due."""
     for step in cloud.store.listed(PersonaStep, now=cloud.now()):
         with cloud.store.transaction():
             ticket = cloud.store.get(ServiceRequest, step.id)
             cloud.store.delete(step)
+            support_personas.play_step(cloud, step)
             if ticket is not None and ticket.status != "closed":
                 play(cloud, ticket, step.action, step.due_at)
 
