@@ -27,6 +27,10 @@ from microsoft.errors import (
 )
 
 RETRY_AFTER_UNSAID = timedelta(seconds=30)
+_LONGEST_PAUSE = timedelta(seconds=999_999)
+
+# Digits enough for an exponent that no amount of money has. An integer made of such a number never ends.
+_HUGE_EXPONENT = re.compile(rb"\d[eE][+-]?\d{3}")
 
 # Of the sentence by which Azure refuses a ticket for its support plan; it has no code of its own (facts 2.1).
 _PLAN_WORDS = "support plan"
@@ -93,13 +97,21 @@ def parse_json(body: bytes) -> object:
     def refuse(constant: str) -> Never:
         raise ValueError(f"{constant} is not JSON")
 
+    fraction = _sane if _HUGE_EXPONENT.search(body) else Decimal
     try:
-        data: object = json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=refuse)
+        data: object = json.loads(body.decode("utf-8-sig"), parse_float=fraction, parse_constant=refuse)
     except RecursionError:
         raise ValueError("nested too deep") from None
     except ArithmeticError:
         raise ValueError("a number out of range") from None
     return data
+
+
+def _sane(digits: str) -> Decimal:
+    number = Decimal(digits)
+    if abs(number.adjusted()) > 99:
+        raise ValueError("a number out of range")
+    return number
 
 
 def content_type(headers: Mapping[str, str]) -> str:
@@ -221,10 +233,10 @@ def asked_pause(status: int, headers: Mapping[str, str], body: bytes) -> timedel
     if said:
         try:
             at = parsedate_to_datetime(said)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return max(at - datetime.now(UTC), timedelta())
+        return min(max(at - datetime.now(UTC), timedelta()), _LONGEST_PAUSE)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         found = re.search(r"try again in (\d{1,6}) second", explain(body)[1], re.IGNORECASE)
         if found:
@@ -233,12 +245,14 @@ def asked_pause(status: int, headers: Mapping[str, str], body: bytes) -> timedel
 
 
 def texts(value: object) -> list[str]:
-    """Every text in what we sent that is long enough to be recognised in an answer."""
+    """Every text in what we sent that is long enough to be recognised in an answer, also as JSON writes it."""
     if isinstance(value, Mapping):
         return [text for each in value.values() for text in texts(each)]
     if isinstance(value, list | tuple):
         return [text for each in value for text in texts(each)]
-    return [value] if isinstance(value, str) and len(value) > 7 else []
+    if not isinstance(value, str) or len(value) <= 7:
+        return []
+    return list({value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]})
 
 
 def _without(secrets: list[str], text: str) -> str:

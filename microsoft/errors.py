@@ -31,7 +31,7 @@ class MicrosoftError(Exception):
         self.operation = operation
         self.host = host
         self.status = status
-        self.code = code[:80]
+        self.code = shorten(code)[:80]
         self.description = shorten(description)
         self.correlation_id = correlation_id
         answer = "no answer" if status is None else f"HTTP {status}"
@@ -113,6 +113,7 @@ class Malformed(MicrosoftError):
 
 
 def shorten(text: str) -> str:
-    """`text` on one line, at most LONGEST_DESCRIPTION characters."""
-    line = " ".join(text[: 4 * LONGEST_DESCRIPTION].split())
+    """`text` on one line, at most LONGEST_DESCRIPTION characters, all of which can be written down."""
+    printable = (each if each.isprintable() else " " for each in text[: 4 * LONGEST_DESCRIPTION])
+    line = " ".join("".join(printable).split())
     return line if len(line) <= LONGEST_DESCRIPTION else line[: LONGEST_DESCRIPTION - 1] + "…"

@@ -17,6 +17,9 @@ _INSTANT = re.compile(
     re.IGNORECASE,
 )
 
+# Half a character, as where a text was cut inside an emoji, and what PostgreSQL takes in no text.
+_UNWRITABLE = re.compile("[\ud800-\udfff\x00]")
+
 
 class Resource(BaseModel):
     """Something Microsoft describes: unknown fields are ignored, and it can't be changed here."""
@@ -83,13 +86,15 @@ def _word(value: object) -> object:
         return ""
     if isinstance(value, int | Decimal):
         return str(value)
-    return value.strip().lower() if isinstance(value, str) else value
+    return _UNWRITABLE.sub("\ufffd", value).strip().lower() if isinstance(value, str) else value
 
 
 def _text(value: object) -> object:
     if value is None:
         return ""
-    return str(value) if isinstance(value, int | Decimal) else value
+    if isinstance(value, int | Decimal):
+        return str(value)
+    return _UNWRITABLE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def _items(value: object) -> object:

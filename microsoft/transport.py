@@ -22,6 +22,7 @@ from microsoft.errors import Ambiguous, Unavailable
 ATTEMPTS = 3
 LONGEST_ANSWER = 32 * 1024 * 1024
 LONGEST_ERROR = 64 * 1024
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Gives a bearer token; the argument is one that was just refused, so that another is wanted.
 TokenSource = Callable[[SecretStr | None], Awaitable[SecretStr]]
@@ -75,7 +76,7 @@ class Transport:
             headers={"Accept": "application/json"},
             follow_redirects=False,
             # A proxy from the environment is for the internet, not for a simulator on this machine.
-            trust_env=url.host not in ("127.0.0.1", "localhost", "::1"),
+            trust_env=url.host not in LOOPBACK,
             transport=wire,
         )
 
@@ -146,7 +147,8 @@ class Transport:
             response = await self._client.send(request, stream=True)
             if not response.is_success:
                 body, _ = await _body(response)
-                raise failure(call, response.status_code, body, response.headers, [str(request.url.query)], write=False)
+                secrets = texts(request.url.query.decode("ascii"))
+                raise failure(call, response.status_code, body, response.headers, secrets, write=False)
             # Raw: what is compressed here is the file itself, not its way.
             yield response.aiter_raw()
         except httpx.HTTPError as error:
@@ -216,7 +218,8 @@ class Transport:
                 if wait <= self._longest_pause:
                     await asyncio.sleep(wait)
                     continue
-            secrets = [*texts(json), *texts(form), *texts(headers), *([bearer.get_secret_value()] if bearer else [])]
+            sent = [json, form, headers, params, request.url.query.decode("ascii")]
+            secrets = [*texts(sent), *([bearer.get_secret_value()] if bearer else [])]
             raise failure(call, status, body, response.headers, secrets, write=not repeatable)
 
     def _request(
