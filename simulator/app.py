@@ -13,9 +13,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from simulator import (
     billing,
+    capacity,
+    capacity_exchanges,
+    capacity_refunds,
+    capacity_side_door,
     entra,
+    graph,
     partner_center,
     relationships,
+    role_assignments,
     service_requests,
     side_door,
     support,
@@ -23,7 +29,8 @@ from simulator import (
     support_files,
 )
 from simulator.azure import AZURE_PATHS, AzureError, AzureGate, traced
-from simulator.faults import Faults, Trouble
+from simulator.capacity_orders import Orders
+from simulator.faults import GRAPH_PATHS, Faults, Trouble
 from simulator.gate import Gate
 from simulator.seed import seed
 from simulator.state import Cloud, Config
@@ -42,6 +49,9 @@ class Marked:
         if scope["type"] != "http" or not (azure or scope["path"].startswith("/v1/")):
             await self._app(scope, receive, send)
             return
+        if azure and "/microsoft.capacity/" in scope["path"].lower():
+            # Azure doesn't mind the case of a path; its own answers write this one in several.
+            scope = {**scope, "path": scope["path"].lower()}
         given = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
         async def marked(message: Message) -> None:
@@ -92,10 +102,18 @@ def create_app(config: Config) -> FastAPI:
     app.include_router(support_door.router(azure))
     app.include_router(support.router(azure))
     app.include_router(support_files.router(azure))
+    orders = Orders(cloud)
+    refunds = capacity_refunds.Refunds(orders)
+    app.include_router(capacity_side_door.router(refunds))
+    app.include_router(role_assignments.router(cloud, azure))
+    app.include_router(capacity.router(orders, azure))
+    app.include_router(capacity_refunds.router(refunds, azure))
+    app.include_router(capacity_exchanges.router(capacity_exchanges.Exchanges(orders), azure))
     app.include_router(service_requests.router(cloud, gate))
     app.include_router(partner_center.router(cloud, gate))
     app.include_router(relationships.router(cloud, gate))
     app.include_router(billing.router(cloud, gate))
+    app.include_router(graph.router(cloud, signer))
     app.include_router(entra.router(entra.Entra(cloud, signer)))
 
     @app.exception_handler(PartnerCenterError)
@@ -106,6 +124,10 @@ def create_app(config: Config) -> FastAPI:
     async def in_azures_shape(_: Request, error: AzureError) -> Response:
         return error.response()
 
+    @app.exception_handler(graph.GraphError)
+    async def in_graphs_shape(request: Request, error: graph.GraphError) -> Response:
+        return error.response(cloud.now(), request.headers.get("client-request-id", ""))
+
     @app.exception_handler(entra.EntraError)
     async def in_entras_shape(_: Request, error: entra.EntraError) -> Response:
         return error.response(instant(cloud.now(), zone="Z").replace("T", " "))
@@ -114,6 +136,8 @@ def create_app(config: Config) -> FastAPI:
     async def no_such_path(request: Request, error: HTTPException) -> Response:
         if request.url.path.startswith(AZURE_PATHS):
             return AzureError(error.status_code, "NotFound", str(error.detail)).response()
+        if request.url.path.startswith(GRAPH_PATHS):
+            return await in_graphs_shape(request, graph.GraphError(error.status_code, "NotFound", str(error.detail)))
         if not request.url.path.startswith("/v1/"):
             return await http_exception_handler(request, error)
         answer = PartnerCenterError(error.status_code, str(error.status_code), str(error.detail)).response()

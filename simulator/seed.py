@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 from simulator.booking import Charge, book_invoice, cancellation_charge, new_invoice, provider_of
+from simulator.capacity_seed import seed_reservations
 from simulator.models import (
     AzureSubscription,
     BillingProvider,
@@ -329,5 +330,6 @@ def seed(cloud: Cloud) -> None:
                 }
                 for name, one in subscriptions.items()
             },
+            "reservations": seed_reservations(cloud, now),
         }
         cloud.write_now(SeedRecord(id="seed", names=names, seeded_at=now))
