@@ -9,16 +9,19 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from microsoft.identity import PARTNER_CENTER, Identity
 from microsoft.partner_center import PartnerCenter
+from microsoft.support import Place, Support
 from microsoft.transport import Transport
-from tests.simulated import Simulator
+from tests.microsoft.every_operation import TICKET
+from tests.simulated import Simulator, running_simulator
 
 ROTATION = """
 import asyncio, os, signal, sys, tempfile
@@ -40,13 +43,16 @@ asyncio.run(who.token(PARTNER_CENTER))
 """
 
 
-def at_the_simulator(simulator: Simulator, http: Transport, file: Path) -> Identity:
+def at_the_simulator(
+    simulator: Simulator, http: Transport, file: Path, clock: Callable[[], float] = time.time
+) -> Identity:
     return Identity(
         http,
         tenant=simulator.seed["tenant"],
         client_id=simulator.seed["client_id"],
         client_secret=SecretStr(simulator.seed["client_secret"]),
         refresh_token_file=file,
+        clock=clock,
     )
 
 
@@ -92,3 +98,30 @@ async def test_after_a_kill_in_the_middle_of_a_rotation_a_new_process_goes_on(
     first = file.read_text()
     await at_the_simulator(simulator, http, file).token(PARTNER_CENTER)
     assert file.read_text() != first
+
+
+@pytest.mark.parametrize("clock", ["right", "stopped"])
+async def test_a_poll_outlives_the_token_it_began_with(tmp_path: Path, clock: str) -> None:
+    """Tokens of two seconds, an operation of three. On a clock that stands still the token looks good for ever, and
+    only Microsoft's 401 tells that it isn't."""
+    with running_simulator(tmp_path, SIMULATOR_TOKEN_SECONDS="2", SIMULATOR_TIME_SCALE="0.15") as simulator:
+        plan = simulator.seed["subscriptions"]["azure_plan"]
+        place = Place(plan["customer_id"], plan["azure_subscriptions"][0])
+        (file := tmp_path / "refresh-token").write_text(simulator.seed["refresh_token"])
+        http = Transport(simulator.url)
+        support = Support(http, at_the_simulator(simulator, http, file, time.time if clock == "right" else lambda: 0.0))
+        classification = await support.classification(place.tenant, "Billing", "refund", "request")
+        started = await support.create(place, "ticket-1", TICKET.model_copy(update={"classification": classification}))
+        assert started is not None
+        looks = 0
+        with capture_logs() as logs:
+            while not (await support.look(place, started.url)).is_over:
+                looks += 1
+                await asyncio.sleep(0.2)
+        await http.aclose()
+        assert looks >= 5
+        fetched = [line for line in logs if line["operation"] == "redeem token"]
+        turned_down = [line for line in logs if line["status"] == 401]
+        assert fetched
+        assert bool(turned_down) or clock == "right"
+        assert len(simulator.door.get("/azure-tickets").json()["tickets"]) == 1
