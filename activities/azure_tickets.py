@@ -15,7 +15,7 @@ from activities.heartbeats import heartbeating
 from domain import azure_tickets
 from domain.claims import Claim, Contact
 from domain.model import Frozen
-from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus, fingerprint
+from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus
 from domain.triage import Route
 from microsoft.errors import ConsentMissing, Forbidden, MicrosoftError, NotFound, Rejected, SupportPlanTooLow
 from microsoft.operations import Operation, wait_for
@@ -260,8 +260,9 @@ def _place(where: AzureSubscription) -> Place:
 
 
 def _fingerprint(ticket: SupportTicket) -> str:
-    # Azure's own word, not ours: the list doesn't tell whose the newest message is.
-    return fingerprint(ticket.status, ticket.modified)
+    # Azure's own word, not ours: the list doesn't tell whose the newest message is. To the fraction of a second, which
+    # Azure gives in both places.
+    return f"{ticket.status}|{ticket.modified.isoformat() if ticket.modified else ''}"
 
 
 def _is_ours(message: Communication, where: AzureSubscription) -> bool:
@@ -295,7 +296,7 @@ def _why(error: MicrosoftError) -> str:
         case ConsentMissing():
             hint = "An administrator of the customer has to consent to the partner's application."
         case NotFound():
-            hint = "Azure shows the partner no such subscription of this customer."
+            hint = "Azure doesn't show the partner what the ticket is about."
         case _:
             hint = "Azure refused the ticket."
     return f"{hint} {error}"

@@ -44,7 +44,7 @@ class ReplyToTicket(Frozen):
 
 
 class TicketSweepReport(Frozen):
-    """Tickets that Microsoft listed, claims whose ticket differs from the records, and those that were told."""
+    """Tickets that Microsoft listed, those of them that differ from the records, and claims that were told."""
 
     listed: int
     changed: int
@@ -152,7 +152,7 @@ class Tickets:
         }
         return TicketSweepReport(
             listed=report.listed + len(now),
-            changed=report.changed + len(news),
+            changed=report.changed + len({each.ticket_number for each in news.values()}),
             signalled=report.signalled + await signal_claims(self._client, "ticket_changed", news),
         )
 

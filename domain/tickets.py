@@ -37,7 +37,7 @@ class Ticket(Frozen):
     fingerprint: str
 
 
-def fingerprint(status: str, modified_at: datetime | None) -> str:
+def fingerprint(status: TicketStatus, modified_at: datetime | None) -> str:
     """What changes when Microsoft changes a ticket; the same from the list and from the ticket itself."""
     return f"{status}|{modified_at.isoformat(timespec='seconds') if modified_at else ''}"
 

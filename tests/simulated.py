@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -83,15 +85,46 @@ def settings_for(simulator: Simulator, folder: Path, **more: object) -> Settings
     token = folder / "refresh-token"
     token.write_text(simulator.seed["refresh_token"])
     token.chmod(0o600)
-    return load_settings(
-        data_dir=folder,
-        partner_center_url=simulator.url,
-        azure_url=simulator.url,
-        graph_url=simulator.url,
-        login_url=simulator.url,
-        partner_tenant_id=simulator.seed["tenant"],
-        client_id=simulator.seed["client_id"],
-        client_secret=simulator.seed["client_secret"],
-        refresh_token_file=token,
-        **more,
-    )
+    known: dict[str, object] = {
+        "data_dir": folder,
+        "partner_center_url": simulator.url,
+        "azure_url": simulator.url,
+        "graph_url": simulator.url,
+        "login_url": simulator.url,
+        "partner_tenant_id": simulator.seed["tenant"],
+        "client_id": simulator.seed["client_id"],
+        "client_secret": simulator.seed["client_secret"],
+        "refresh_token_file": token,
+    }
+    return load_settings(**(known | more))
+
+
+def azure_plan(simulator: Simulator, customer: str = "contoso") -> tuple[str, str]:
+    """An Azure plan of its own for one test: its id, and that of the Azure subscription under it."""
+    plan, azure = str(uuid4()), str(uuid4())
+    at = datetime.now(UTC) - timedelta(days=120)
+    body: dict[str, object] = {
+        "id": plan,
+        "customer_id": simulator.seed["customers"][customer]["id"],
+        "commerce": "azure_plan",
+        "offer_id": "DZH318Z0BPS6:0001:DZH318Z0BM9W",
+        "offer_name": "Azure plan",
+        "product_type": "Azure",
+        "billing_cycle": "none",
+        "unit_price": "0",
+        "creation_date": at.isoformat(),
+        "effective_start_date": at.isoformat(),
+        "commitment_end_date": (at + timedelta(days=365)).isoformat(),
+        "order_id": uuid4().hex[:12],
+        "currency": "EUR",
+        "azure_subscriptions": [{"id": azure}],
+    }
+    simulator.post("/subscriptions", body)
+    simulator.seed["subscriptions"][plan] = body
+    return plan, azure
+
+
+def azure_tickets(simulator: Simulator, azure: str) -> list[dict[str, Any]]:
+    """The tickets on an Azure subscription as they are, seen or not, with their messages and files."""
+    every: list[dict[str, Any]] = simulator.door.get("/azure-tickets").json()["tickets"]
+    return [each for each in every if each["ticket"]["scope"] == f"/subscriptions/{azure}"]
