@@ -1,11 +1,12 @@
 """What every call to Azure Resource Manager passes first, and how Azure writes: errors, operations, signed addresses.
 
-Decided where the facts are silent: an address that Azure signed and that comes back changed in any byte is a 400; an
-operation's outcome can be asked for as long as the state lives.
+Decided where the facts are silent: an address that Azure signed and that comes back changed in any byte, but for the
+case of an escape's digits, is a 400; an operation's outcome can be asked for as long as the state lives.
 """
 
 import hashlib
 import math
+import re
 import uuid
 from collections.abc import Mapping
 
@@ -108,7 +109,9 @@ class AzureGate:
         raw = request.scope.get("query_string", b"").decode("latin-1")
         plain, signature, _ = raw.partition("&t=")
         url = f"{self.base(request)}{request.url.path}?{plain}"
-        if not signature or self.signed(url) != f"{self.base(request)}{request.url.path}?{raw}":
+        given = f"{self.base(request)}{request.url.path}?{raw}"
+        # %2f and %2F are one: urllib3, on which Microsoft's own SDK stands, writes escapes in capitals.
+        if not signature or _capital_escapes(self.signed(url)) != _capital_escapes(given):
             raise AzureError(400, "InvalidSignature", "The signature of the polling address is missing or not valid.")
 
     def base(self, request: Request) -> str:
@@ -118,6 +121,10 @@ class AzureGate:
     def retry_after(self, seconds: float) -> str:
         """A Retry-After header of so many recorded seconds, scaled; it has whole seconds, so it may be 0."""
         return str(math.floor(seconds * self.cloud.config.time_scale))
+
+
+def _capital_escapes(url: str) -> str:
+    return re.sub(r"%[0-9a-f]{2}", lambda escape: escape[0].upper(), url, flags=re.IGNORECASE)
 
 
 def traced(given: Mapping[str, str]) -> dict[str, str]:

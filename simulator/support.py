@@ -55,7 +55,7 @@ from simulator.wire import reply
 
 def new_ticket(desk: Desk, caller: Caller, name: str, body: TicketBody, operation: SupportOperation) -> None:
     """Writes the ticket that an operation makes, and calls the persona."""
-    now, seen = desk.cloud.now(), desk.seen_at(operation)
+    now, listed = desk.cloud.now(), desk.listed_at(operation)
     ticket = AzureTicket(
         id=operation.makes,
         scope=caller.scope,
@@ -65,7 +65,8 @@ def new_ticket(desk: Desk, caller: Caller, name: str, body: TicketBody, operatio
         body=body,
         created=now,
         modified=now,
-        seen_at=seen,
+        made_at=operation.over_at,
+        listed_at=listed,
         digest=digest_of(body),
         operation=operation.id,
         persona=caller.mark.persona,
@@ -74,7 +75,7 @@ def new_ticket(desk: Desk, caller: Caller, name: str, body: TicketBody, operatio
         plan=caller.plan.id if caller.plan else None,
     )
     desk.cloud.write_now(ticket)
-    schedule(desk.cloud, ticket, ticket.persona, seen)
+    schedule(desk.cloud, ticket, ticket.persona, listed)
 
 
 def check_ticket(desk: Desk, caller: Caller, name: str, body: TicketBody) -> None:
@@ -146,7 +147,7 @@ def router(gate: AzureGate) -> APIRouter:
     async def list_tickets(request: Request) -> Response:
         caller = desk.caller(request)
         play_due_steps(cloud)
-        tickets = [one for one in store.listed(AzureTicket, parent=caller.scope) if one.seen_at <= cloud.now()]
+        tickets = [one for one in store.listed(AzureTicket, parent=caller.scope) if one.listed_at <= cloud.now()]
         fields: dict[str, Callable[[AzureTicket], str | datetime]] = {
             "status": lambda one: one.status,
             "createddate": lambda one: one.created,
@@ -171,7 +172,7 @@ def router(gate: AzureGate) -> APIRouter:
         if there is not None:
             if there.digest != digest_of(body):
                 raise AzureError(409, "Conflict", f"There is another support ticket with the name '{name}'.")
-            if there.seen_at <= cloud.now():
+            if there.made_at <= cloud.now():
                 return reply(ticket_wire(there))
             return desk.accepted(request, there.operation)
         check_ticket(desk, caller, name, body)
@@ -211,7 +212,7 @@ def router(gate: AzureGate) -> APIRouter:
         caller = desk.caller(request)
         play_due_steps(cloud)
         ticket = desk.ticket(caller, name)
-        everything = [one for one in store.listed(AzureCommunication, parent=ticket.id) if one.seen_at <= cloud.now()]
+        everything = [one for one in store.listed(AzureCommunication, parent=ticket.id) if one.listed_at <= cloud.now()]
         fields: dict[str, Callable[[AzureCommunication], str | datetime]] = {
             "communicationtype": lambda _: "web",
             "createddate": lambda one: one.created,
@@ -225,7 +226,7 @@ def router(gate: AzureGate) -> APIRouter:
         play_due_steps(cloud)
         ticket = desk.ticket(caller, name)
         found = store.get(AzureCommunication, f"{ticket.id}/{message}")
-        if found is None or found.seen_at > cloud.now():
+        if found is None or found.made_at > cloud.now():
             raise AzureError(404, "ResourceNotFound", f"The communication '{message}' was not found.")
         return reply(communication_wire(ticket, found))
 
@@ -239,7 +240,7 @@ def router(gate: AzureGate) -> APIRouter:
         if there is not None:
             if there.digest != digest_of(body):
                 raise AzureError(409, "Conflict", f"There is another communication with the name '{message}'.")
-            if there.seen_at <= cloud.now():
+            if there.made_at <= cloud.now():
                 return reply(communication_wire(ticket, there))
             return desk.accepted(request, there.operation)
         if is_guid(message) or name_trouble(message):
@@ -259,7 +260,8 @@ def router(gate: AzureGate) -> APIRouter:
                     sender=body.sender or caller.claims.upn,
                     by="partner",
                     created=cloud.now(),
-                    seen_at=desk.seen_at(operation),
+                    made_at=operation.over_at,
+                    listed_at=desk.listed_at(operation),
                     digest=digest_of(body),
                     operation=operation.id,
                 )

@@ -1,8 +1,9 @@
 """The rules of the simulated Microsoft.Support that its paths share: who may do what where, and how work that was
 accepted goes on.
 
-Decided where the facts are silent: the operation of a ticket or a communication takes 20 seconds; what it makes is seen
-up to a minute later, by dice thrown from its name. At full scale no Retry-After is sent, as recorded; where times are
+Decided where the facts are silent: the operation of a ticket or a communication takes 20 seconds. What it makes can be
+read by its name as soon as it succeeded (the SDK's poller reads it then, and was recorded to find it); lists show it up
+to a minute later, by dice thrown from its name. At full scale no Retry-After is sent, as recorded; where times are
 scaled down it is, or a client would wait out its own half minute. PATCH and communications ask for the same plan as a
 new ticket: that is in the wording of the refusal.
 """
@@ -26,7 +27,7 @@ from simulator.tokens import Claims
 
 VERSION = "2024-04-01"
 OPERATION = timedelta(seconds=20)
-SEEN_WITHIN = 60.0
+LISTED_WITHIN = 60.0
 CLIENTS_PAUSE = 30.0
 PLAN_TOO_LOW = (
     "Your support plan type is CSP. To create and update support tickets, and add communication operations, "
@@ -93,9 +94,9 @@ class Desk:
         return of_subscription or self.store.get(SupportMark, customer_id) or SupportMark(id=customer_id)
 
     def ticket(self, caller: Caller, name: str) -> AzureTicket:
-        """The ticket, if it can be seen already. Raises 404."""
+        """The ticket, once it is made. Raises 404."""
         found = self.store.get(AzureTicket, f"{caller.scope}/{name}")
-        if found is None or found.seen_at > self.cloud.now():
+        if found is None or found.made_at > self.cloud.now():
             raise AzureError(404, "ResourceNotFound", f"The support ticket '{name}' was not found.")
         return found
 
@@ -106,9 +107,9 @@ class Desk:
         self.cloud.write_now(operation)
         return operation
 
-    def seen_at(self, operation: SupportOperation) -> datetime:
-        """When what an operation makes is seen: the same dice each time it is asked."""
-        late = random.Random(operation.makes).uniform(0, SEEN_WITHIN)  # noqa: S311 - repeatable is the point
+    def listed_at(self, operation: SupportOperation) -> datetime:
+        """When lists show what an operation makes: the same dice each time it is asked."""
+        late = random.Random(operation.makes).uniform(0, LISTED_WITHIN)  # noqa: S311 - repeatable is the point
         return operation.over_at + timedelta(seconds=late * self.cloud.config.time_scale)
 
     def accepted(self, request: Request, operation_id: str) -> Response:

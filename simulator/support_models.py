@@ -145,9 +145,9 @@ class InScope(Document):
 
 
 class AzureTicket(InScope):
-    """A ticket, with the persona that plays Microsoft. `seen_at` is when it can be read; `digest` is of the body that
-    made it; `operation` is the one that made it, "" for a ticket of the portal's. `plan` is the Partner Center
-    subscription that credits are booked on."""
+    """A ticket, with the persona that plays Microsoft. `made_at` is when it can be read, `listed_at` when lists show
+    it; `digest` is of the body that made it; `operation` is the one that made it, "" for a ticket of the portal's.
+    `plan` is the Partner Center subscription that credits are booked on."""
 
     kind: ClassVar[str] = "azure_ticket"
     number: str
@@ -156,7 +156,8 @@ class AzureTicket(InScope):
     status: Literal["Open", "Updating", "Closed"] = "Open"
     created: Instant
     modified: Instant
-    seen_at: Instant
+    made_at: Instant
+    listed_at: Instant
     digest: str = ""
     operation: str = ""
     persona: Persona = "silence"
@@ -175,7 +176,8 @@ class AzureCommunication(InScope):
     sender: str
     by: Literal["partner", "microsoft"]
     created: Instant
-    seen_at: Instant
+    made_at: Instant
+    listed_at: Instant
     digest: str = ""
     operation: str = ""
 

@@ -41,7 +41,8 @@ def written(cloud: Cloud, ticket: AzureTicket, subject: str, body: str, at: date
         sender=SENDER,
         by="microsoft",
         created=at,
-        seen_at=at,
+        made_at=at,
+        listed_at=at,
     )
     cloud.write_now(one)
     cloud.write_now(ticket.model_copy(update={"modified": at}))
@@ -60,7 +61,7 @@ def replied_to(cloud: Cloud, ticket: AzureTicket, message: AzureCommunication) -
     changed = ticket.model_copy(update={"modified": message.created, "was_asked": False})
     cloud.write_now(changed)
     if ticket.was_asked and ticket.persona == "ask_for_more":
-        schedule(cloud, ticket, "approve", message.seen_at)
+        schedule(cloud, ticket, "approve", message.listed_at)
 
 
 def play_step(cloud: Cloud, step: PersonaStep) -> None:

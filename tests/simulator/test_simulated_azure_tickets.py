@@ -22,7 +22,7 @@ Json = dict[str, Any]
 AZURE = "https://management.azure.com"
 BILLING = "/providers/Microsoft.Support/services/517f2da6-78fd-0498-4e22-ad26996b1dfc"
 PLAN = "azure_plan"
-SLEPT = 90  # seconds: 20 for an operation, up to 60 until what it made is seen
+SLEPT = 90  # seconds: 20 for an operation, up to 60 until what it made is listed
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Azure:
         } | more
 
     async def file(self, name: str, clock: "Clock", **more: object) -> Json:
-        """Files a ticket and lets the time pass until it is seen."""
+        """Files a ticket and lets the time pass until it is listed."""
         got = await self.send("PUT", f"supportTickets/{name}", {"properties": self.ticket(**more)})
         assert got.status_code == 202, got.text
         clock.advance(seconds=SLEPT)
@@ -121,7 +121,7 @@ async def test_the_catalogue_has_the_services_and_the_problems_of_each(azure: Az
     assert wire_error(await azure.send("GET", f"{nobody}/problemClassifications"))[0] == 404
 
 
-async def test_a_ticket_is_accepted_then_made_and_seen_only_later(azure: Azure, clock: "Clock") -> None:
+async def test_a_ticket_is_accepted_then_made_and_listed_only_later(azure: Azure, clock: "Clock") -> None:
     got = await azure.send("PUT", "supportTickets/claim-1", {"properties": azure.ticket()})
     assert (got.status_code, got.content) == (202, b"")
     assert "retry-after" not in got.headers  # none was recorded
@@ -129,12 +129,12 @@ async def test_a_ticket_is_accepted_then_made_and_seen_only_later(azure: Azure, 
     assert len(poll) > 3000
     assert "/operationResults/" in got.headers["location"]
     assert (await azure.get(poll))["status"] == "InProgress"
+    assert wire_error(await azure.send("GET", "supportTickets/claim-1"))[0] == 404
     clock.advance(seconds=20)
     assert (await azure.get(poll))["status"] == "Succeeded"
-    assert wire_error(await azure.send("GET", "supportTickets/claim-1"))[0] == 404
+    ticket = await azure.get("supportTickets/claim-1")
     assert (await azure.get("supportTickets"))["value"] == []
     clock.advance(seconds=60)
-    ticket = await azure.get("supportTickets/claim-1")
     properties = ticket["properties"]
     assert ticket["id"].endswith("/providers/Microsoft.Support/supportTickets/claim-1")
     assert (len(properties["supportTicketId"]), properties["supportTicketId"].isdecimal()) == (15, True)
