@@ -160,7 +160,7 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
         order = orders.order(tenant_of(gate, request), order_id, "read")
         one = orders.reservation(order, reservation_id)
         body = reservation_body(one, cloud.now())
-        if request.query_params.get("$expand") == "renewProperties":
+        if request.query_params.get("$expand") == "renewProperties" and one.renew:
             properties = body["properties"]
             assert isinstance(properties, dict)
             properties["renewProperties"] = renew_properties(one, cloud.now())

@@ -13,7 +13,7 @@ Term = Literal["P1Y", "P3Y", "P5Y"]
 BillingPlan = Literal["Upfront", "Monthly"]
 ScopeType = Literal["Single", "Shared", "ManagementGroup"]
 ExchangeOutcome = Literal["succeeds", "refund_fails", "purchase_fails"]
-What = Literal["return", "exchange", "purchase", "change", "role_assignment", "portal_return"]
+What = Literal["return", "earlier_return", "exchange", "purchase", "change", "role_assignment", "portal_return"]
 
 NEVER_REFUNDED = frozenset({"redhat", "redhatosa", "suselinux", "databricks", "sqldatawarehouse"})
 """Types whose refund and exchange Microsoft's policy excludes, whatever else is true."""

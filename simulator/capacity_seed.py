@@ -123,7 +123,7 @@ def seed_reservations(cloud: Cloud, now: datetime) -> dict[str, dict[str, str]]:
         cloud.write_now(
             Effect(
                 id=str(uuid.uuid4()),
-                what="return",
+                what="earlier_return",
                 customer_id=customer,
                 at=now - timedelta(days=days),
                 cancelled_commitment=Decimal(amount),

@@ -132,7 +132,7 @@ def router(refunds: Refunds) -> APIRouter:
         """A return of long ago, that counts to the limit of 12 months."""
         effect = Effect(
             id=str(uuid.uuid4()),
-            what="return",
+            what="earlier_return",
             customer_id=wanted.customer_id,
             at=cloud.now() - timedelta(days=wanted.days_ago),
             cancelled_commitment=wanted.cancelled_commitment,

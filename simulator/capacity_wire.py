@@ -96,7 +96,11 @@ def reservation_body(one: Reservation, now: datetime, *, listed: bool = False) -
 
 def renew_properties(one: Reservation, now: datetime) -> dict[str, object]:
     """What a renewal buys; its price is locked 30 days before the end."""
-    told: dict[str, object] = {"purchaseProperties": purchase_body(one)}
+    bought = purchase_body(one)
+    properties = bought["properties"]
+    assert isinstance(properties, dict)
+    bought["properties"] = {name: value for name, value in properties.items() if value is not None}
+    told: dict[str, object] = {"purchaseProperties": bought}
     if one.display_state_at(now) == "Expiring":
         total = one.unit_price * one.quantity
         told["pricingCurrencyTotal"] = price("USD", total)
