@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from activities.failures import failure, told
+from activities.heartbeats import heartbeating
 from activities.invoices import VOID, credit_line, invoice_read
 from activities.matching import look
 from activities.signals import signal_claims
@@ -21,7 +23,7 @@ from domain.model import Frozen, Refusal, Refused
 from domain.money import Money, exact
 from domain.settlement import Matched, missing
 from microsoft.billing import Billing, Invoice
-from microsoft.errors import Malformed, NotFound, Rejected
+from microsoft.errors import ConsentMissing, Forbidden, Malformed, NotFound, Rejected
 from records.claims import ClaimRecords
 from records.credits import CreditRecords, NotLeft, UnknownLine
 
@@ -53,7 +55,8 @@ class ReleaseLine(Frozen):
 
 
 class CreditSweepReport(Frozen):
-    """Invoices that Microsoft listed, those whose lines were read because they are new or changed, and claims told."""
+    """Invoices that Microsoft named, amendments included, those whose lines were read because they are new or changed,
+    and claims told."""
 
     listed: int
     read: int
@@ -143,44 +146,60 @@ class Credits:
 
         Raises ApplicationError for an invoice that couldn't be read, after all the others were.
         """
-        versions = await self._credits.versions()
         listed = read = 0
         unreadable: ApplicationError | None = None
-        with told():
-            async for page in self._billing.invoices():
-                listed += len(page)
-                for invoice in page:
-                    activity.heartbeat(listed)
+        async with heartbeating(lambda: listed):
+            versions = await self._credits.versions()
+            with told():
+                async for invoice in self._invoices():
+                    listed += 1
                     if versions.get(invoice.id) == invoice.version:
                         continue
                     try:
                         read += await self._read(invoice)
-                    except (NotFound, Malformed, Rejected) as error:
+                    except (NotFound, Malformed, Rejected, Forbidden, ConsentMissing) as error:
                         unreadable = failure(error)
                     except (ValueError, StatementError):
                         # Neither its text nor its cause goes on: both hold what stands on the invoice.
                         unreadable = ApplicationError(
                             f"A line of invoice {invoice.id} makes no sense.", type="malformed"
                         )
-        signalled = await self._tell_claims()
+            signalled = await self._tell_claims()
         if unreadable is not None:
             raise unreadable
         await self._claims.sweep_succeeded(CREDIT_SWEEP, datetime.now(UTC))
         return CreditSweepReport(listed=listed, read=read, signalled=signalled)
 
+    async def _invoices(self) -> AsyncIterator[Invoice]:
+        """Every invoice that Microsoft lists, then the amendments that stand only in the invoices they amend: a credit
+        note has lines of its own."""
+        ids, amendments = set[str](), dict[str, Invoice]()
+        async for page in self._billing.invoices():
+            for invoice in page:
+                ids.add(invoice.id)
+                amendments |= {each.id: each for each in invoice.amendments}
+                yield invoice
+        for number, amendment in amendments.items():
+            if number not in ids:
+                yield amendment
+
     async def _read(self, invoice: Invoice) -> bool:
-        lines: list[CreditLine] = []
-        if invoice.document_type != VOID:
-            # All of them before the first is written: a database isn't held up while Microsoft takes its time.
-            async for page in self._billing.line_items(invoice, self._page_size):
-                activity.heartbeat()
-                lines += [credit_line(item, invoice) for item in page]
-        return await self._credits.keep_invoice(invoice_read(invoice), lines)
+        if invoice.document_type == VOID:
+            return await self._credits.keep_invoice(invoice_read(invoice), ())
+        try:
+            async with self._billing.lines(invoice, self._page_size) as lines:
+                return await self._credits.keep_invoice(
+                    invoice_read(invoice), (credit_line(line, invoice) for line in lines)
+                )
+        except NotFound:
+            if invoice.total:
+                raise
+        # An invoice over nothing may have no lines, ever, or none yet: it counts, and is looked at again next time.
+        return await self._credits.keep_invoice(invoice_read(invoice).model_copy(update={"version": ""}), ())
 
     async def _tell_claims(self) -> int:
         signalled = 0
         async for customer_id, subscription_id in self._claims.subscriptions_awaiting_credit():
-            activity.heartbeat()
             among = await self._claims.awaiting_credit(customer_id, subscription_id)
             news: dict[str, CreditNews] = {}
             for claim in among:

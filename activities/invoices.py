@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from domain.credits import CreditLine, InvoiceType
 from domain.money import round_half_up
-from microsoft.billing import Invoice, LineItem
+from microsoft.billing import Invoice
+from microsoft.invoice_lines import LineItem
 from records.credits import InvoiceRead
 
 VOID = "void_note"

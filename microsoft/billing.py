@@ -1,20 +1,32 @@
-"""Invoices and their lines (facts B): legacy licences ("recurring", provider office) and new commerce ("one_time")."""
+"""Invoices and their lines (facts B): legacy licences ("recurring", provider office) and new commerce ("one_time").
+
+The lines of new-commerce invoices since September 2023 are read by Graph's export; those at Partner Center are frozen.
+All others are at Partner Center only.
+"""
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import Field
 
 from microsoft.answers import Call, read
-from microsoft.fields import Id, Instant, Items, MaybeInstant, MaybeNumber, Number, Raw, Resource, Text, Word, in_path
+from microsoft.fields import Instant, Items, Number, Raw, Resource, Text, Word, in_path
 from microsoft.identity import PARTNER_CENTER, Identity
+from microsoft.invoice_lines import LineItem, Provider, lines_in, pack
 from microsoft.paging import by_offset, by_seek
+from microsoft.reconciliation import Reconciliation
 from microsoft.transport import Transport
+
+EXPORTED_SINCE = datetime(2023, 9, 1, tzinfo=UTC)
+"""Invoices from then on have an export."""
 
 # What changes on an invoice without its lines changing: a link that expires, a payment that arrives.
 _VOLATILE = frozenset({"pdfDownloadLink", "paidAmount"})
@@ -36,7 +48,12 @@ class Invoice(Resource):
     """An invoice or a note to one. `id` is as Microsoft prints it; `total` is in `currency`; `document_type` is
     `invoice`, `void_note`, `adjustment_note` (a credit note) or whatever Microsoft says.
 
+    `amendments` are the documents that changed it, a credit note mostly; each has `amends_of`. Where one of them has no
+    date or currency of its own, it has the invoice's.
+
     `version` changes when anything Microsoft says of the invoice does, payments apart: its lines are read again then.
+    The eTag of an export isn't part of it: only a new export, which takes Microsoft minutes, would tell, and what
+    changes an issued invoice is an amendment, which the invoice names.
     """
 
     id: Annotated[str, Field(min_length=1)]
@@ -46,14 +63,40 @@ class Invoice(Resource):
     invoice_type: Literal["recurring", "one_time", "unknown"] = "unknown"
     document_type: Word = ""
     line_links: Annotated[Items[LineLink], Field(validation_alias="invoiceDetails")] = ()
+    amends_of: Text = ""
+    amendments: tuple[Self, ...] = ()
     version: str = ""
 
     @classmethod
     def from_json(cls, raw: Raw, call: Call) -> Self:
         """The invoice as Microsoft tells it. Raises Malformed."""
+        try:
+            return cls._told(raw, call)
+        except RecursionError:
+            pass
+        raise call.malformed("nested too deep", 200)
+
+    @classmethod
+    def _told(cls, raw: Raw, call: Call) -> Self:
         said = {key: value for key, value in raw.items() if key not in _VOLATILE}
-        told = read(cls, {**raw, "invoiceType": "unknown", "version": _digest(said)}, call)
-        return told.model_copy(update={"invoice_type": _invoice_type(raw.get("invoiceType"), told)})
+        told = read(cls, {**raw, "invoiceType": "unknown", "amendments": (), "version": _digest(said)}, call)
+        own = {key: raw.get(key) for key in ("invoiceDate", "currencyCode")}
+        amendments = tuple(
+            cls.from_json(own | {key: value for key, value in amendment.items() if value is not None}, call)
+            for amendment in read(_Amended, raw, call).amendments
+        )
+        return told.model_copy(
+            update={"invoice_type": _invoice_type(raw.get("invoiceType"), told), "amendments": amendments}
+        )
+
+    @property
+    def is_exported(self) -> bool:
+        """Whether its lines are read by Graph's export."""
+        return self.invoice_type == "one_time" and self.date >= EXPORTED_SINCE
+
+
+class _Amended(Resource):
+    amendments: Items[Raw] = ()
 
 
 def _invoice_type(said: object, invoice: Invoice) -> Literal["recurring", "one_time", "unknown"]:
@@ -73,58 +116,15 @@ def _invoice_type(said: object, invoice: Invoice) -> Literal["recurring", "one_t
             return "unknown"
 
 
-class LineItem(Resource):
-    """A line of an invoice, of either kind. Amounts are in `currency`; `total` includes tax, `subtotal` doesn't.
-
-    `id` is the same each time the invoice is read: a hash of what the line charges for, and of how many lines exactly
-    like it came before. `subscription_id` is Partner Center's. Charge type and credit reason are in lower case.
-    `quantity` isn't always what was billed: new commerce reconciles with `billable_quantity`.
-    """
-
-    id: str = ""
-    invoice_id: str
-    provider: Literal["office", "onetime"]
-    customer_id: Id = ""
-    # In legacy lines `subscriptionId` is the billing platform's own; Partner Center's has this long name.
-    subscription_id: Annotated[
-        Id,
-        Field(validation_alias=AliasChoices("syndicationPartnerSubscriptionNumber", "subscriptionId")),
-    ] = ""
-    order_id: Id = ""
-    product_id: Annotated[Id, Field(validation_alias=AliasChoices("productId", "durableOfferId"))] = ""
-    sku_id: Id = ""
-    currency: Text
-    charge_type: Word = ""
-    credit_reason_code: Word = ""
-    unit_price: MaybeNumber = None
-    effective_unit_price: MaybeNumber = None
-    quantity: MaybeNumber = None
-    billable_quantity: MaybeNumber = None
-    subtotal: MaybeNumber = None
-    total: Annotated[Number, Field(validation_alias="totalForCustomer")]
-    charge_start: Annotated[MaybeInstant, Field(validation_alias="chargeStartDate")] = None
-    charge_end: Annotated[MaybeInstant, Field(validation_alias="chargeEndDate")] = None
-    reference_id: Id = ""
-    alternate_id: Id = ""
-    description: Text = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _described(cls, data: object) -> object:
-        if not isinstance(data, dict) or data.get("description"):
-            return data
-        names = ("subscriptionDescription", "skuName", "productName", "offerName", "subscriptionName")
-        return {**data, "description": next((data[name] for name in names if data.get(name)), "")}
-
-
 class Billing:
-    """Partner Center's invoices. `http` is the transport of Partner Center's host.
+    """Invoices and their lines. `http` is the transport of Partner Center's host, `graph` that of Microsoft Graph's.
 
     Raises NotFound, Forbidden, Throttled, Rejected, Unavailable, Malformed and ConsentExpired.
     """
 
-    def __init__(self, http: Transport, identity: Identity) -> None:
+    def __init__(self, http: Transport, identity: Identity, graph: Transport) -> None:
         self._http = http
+        self._reconciliation = Reconciliation(graph, identity)
         self._token = partial(identity.token, PARTNER_CENTER)
 
     async def invoices(self, page_size: int = 200) -> AsyncIterator[list[Invoice]]:
@@ -133,35 +133,39 @@ class Billing:
         async for items in by_offset(self._http, call, "/v1/invoices", self._token, page_size, key="id"):
             yield [Invoice.from_json(item, call) for item in items]
 
-    async def line_items(self, invoice: Invoice, page_size: int = 2000) -> AsyncIterator[list[LineItem]]:
-        """The licence and one-time lines of an invoice, page by page, always from the first (their ids count on it).
+    @asynccontextmanager
+    async def lines(self, invoice: Invoice, page_size: int = 2000) -> AsyncIterator[Iterator[LineItem]]:
+        """The licence and one-time lines of an invoice, one at a time, to go through once.
 
-        `page_size` is at most 2,000. Usage lines are left out: no credit is in them that isn't in these.
+        They are all on this machine, in temporary files, before the first is given: a database that takes them isn't
+        held up while Microsoft takes its time, and a million of them take no memory. Going through them raises
+        Malformed. Usage lines are left out: no credit is in them that isn't in these. `page_size`, at most 2,000, is
+        for invoices that only Partner Center has.
         """
-        call = self._http.call("list invoice lines")
-        alike = Counter[str]()
+        with TemporaryDirectory(prefix="claimdesk-invoice-") as folder:
+            if invoice.is_exported:
+                files, call = await self._reconciliation.download(invoice.id, Path(folder))
+            else:
+                files, call = await self._paged(invoice, Path(folder), page_size)
+            yield lines_in(files, invoice.id, call)
+
+    async def _paged(self, invoice: Invoice, folder: Path, page_size: int) -> tuple[list[Path], Call]:
+        call, file = self._http.call("list invoice lines"), folder / "lines.gz"
+        path = f"/v1/invoices/{in_path(invoice.id, call)}/lineitems"
         for provider in _providers(invoice):
             pages = by_seek if provider == "onetime" else by_offset
             params = {"provider": provider, "invoicelineitemtype": "billinglineitems"}
-            path = f"/v1/invoices/{in_path(invoice.id, call)}/lineitems"
             async for items in pages(self._http, call, path, self._token, page_size, params):
-                yield [_line(item, invoice, provider, alike, call) for item in items]
+                pack(file, items, provider)
+        return ([file] if file.exists() else []), call
 
 
-def _providers(invoice: Invoice) -> list[Literal["office", "onetime"]]:
+def _providers(invoice: Invoice) -> list[Provider]:
     if not invoice.line_links:
         return ["onetime" if invoice.invoice_type == "one_time" else "office"]
     said = {link.names for link in invoice.line_links}
-    known: tuple[Literal["office", "onetime"], ...] = ("office", "onetime")
+    known: tuple[Provider, ...] = ("office", "onetime")
     return [name for name in known if (name, "billinglineitems") in said]
-
-
-def _line(raw: Raw, invoice: Invoice, provider: str, alike: Counter[str], call: Call) -> LineItem:
-    line = read(LineItem, {**raw, "id": "", "invoice_id": invoice.id, "provider": provider}, call)
-    # Hashed as read, not as told: Microsoft gives one amount now as 16, now as "16", one type as New and as new.
-    same = _digest(line.model_dump(exclude={"id", "description"}))
-    alike[same] += 1
-    return line.model_copy(update={"id": _digest([same, alike[same]])})
 
 
 def _digest(value: object) -> str:

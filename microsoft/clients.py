@@ -11,7 +11,7 @@ from microsoft.identity import Identity
 from microsoft.partner_center import PartnerCenter
 from microsoft.reservations import Reservations
 from microsoft.support import Support
-from microsoft.transport import AZURE_IDS, Transport
+from microsoft.transport import AZURE_IDS, GRAPH_IDS, Transport
 from runtime.settings import Settings, required
 
 
@@ -40,6 +40,7 @@ async def microsoft(settings: Settings) -> AsyncIterator[Microsoft]:
         login, center = to(Transport(settings.login_url)), to(Transport(settings.partner_center_url))
         # Changes of a reservation were recorded to take up to 13 seconds.
         azure = to(Transport(settings.azure_url, timeout=30.0, ids=AZURE_IDS))
+        graph = to(Transport(settings.graph_url, ids=GRAPH_IDS))
         identity = Identity(
             login,
             tenant=required(settings, "partner_tenant_id"),
@@ -49,7 +50,7 @@ async def microsoft(settings: Settings) -> AsyncIterator[Microsoft]:
         )
         yield Microsoft(
             partner_center=PartnerCenter(center, identity),
-            billing=Billing(center, identity),
+            billing=Billing(center, identity, graph),
             support=Support(azure, identity),
             reservations=Reservations(azure, identity),
         )

@@ -58,19 +58,15 @@ class CreditRecords:
     async def keep_invoice(self, invoice: InvoiceRead, lines: Iterable[CreditLine]) -> bool:
         """Keep the invoice with exactly these lines, all or nothing; False where it is on record at this version.
 
-        A line that the invoice no longer has is removed, or, where claims were given some of it, kept for them and
-        given to nobody else.
+        The lines are gone through once, a few at a time, and what that raises leaves everything as it was. A line that
+        the invoice no longer has is removed, or, where claims were given some of it, kept for them and given to nobody
+        else.
         """
-        lines = tuple(lines)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                async with writing(self._engine) as connection:
-                    return await _keep_invoice(connection, invoice, lines)
-            except IntegrityError:
-                # Another sweep keeps the same new invoice at this moment; once it has, there is nothing to do.
-                if attempt == ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+        async with writing(self._engine) as connection:
+            if not await _take(connection, invoice):
+                return False
+            await _keep_lines(connection, invoice.id, lines)
+            return True
 
     async def lines(self, customer_id: str, subscription_id: str) -> tuple[CreditLine, ...]:
         """The lines of a subscription, charges and credits, by invoice date and id; ids are compared without case."""
@@ -168,28 +164,39 @@ class CreditRecords:
             return True
 
 
-async def _keep_invoice(connection: AsyncConnection, invoice: InvoiceRead, lines: Sequence[CreditLine]) -> bool:
-    invoices, kept_lines = tables.invoices.c, tables.credit_lines.c
-    kept = await connection.scalar(select(invoices.version).where(invoices.id == invoice.id).with_for_update())
-    if kept == invoice.version:
-        return False
-    values = invoice.model_dump(exclude={"id"})
-    if kept is None:
-        await connection.execute(insert(tables.invoices).values(id=invoice.id, **values))
-    else:
-        await connection.execute(update(tables.invoices).where(invoices.id == invoice.id).values(**values))
-        given = exists().where(tables.allocations.c.line_id == kept_lines.id)
-        of_invoice = kept_lines.invoice_id == invoice.id
-        await connection.execute(delete(tables.credit_lines).where(of_invoice, ~given))
-        await connection.execute(update(tables.credit_lines).where(of_invoice).values(is_current=False))
-    # What is still there was given to claims: a line that came again keeps what they have of it.
-    there = frozenset(await connection.scalars(select(kept_lines.id).where(kept_lines.invoice_id == invoice.id)))
-    for again in there & {line.id for line in lines}:
-        await connection.execute(update(tables.credit_lines).where(kept_lines.id == again).values(is_current=True))
-    new = (line.model_dump() | {"allocated": Decimal(0), "is_current": True} for line in lines if line.id not in there)
-    while batch := list(islice(new, _BATCH)):
-        await connection.execute(insert(tables.credit_lines), batch)
+async def _take(connection: AsyncConnection, invoice: InvoiceRead) -> bool:
+    """Puts the invoice on record at its version; False where it is there already."""
+    columns, values = tables.invoices.c, invoice.model_dump()
+    try:
+        async with connection.begin_nested():
+            await connection.execute(insert(tables.invoices).values(**values))
+    except IntegrityError:
+        # There before, or kept by another sweep a moment ago, which has ended: the database made this one wait for it.
+        kept = await connection.scalar(select(columns.version).where(columns.id == invoice.id).with_for_update())
+        if kept == invoice.version:
+            return False
+        await connection.execute(update(tables.invoices).where(columns.id == invoice.id).values(**values))
     return True
+
+
+async def _keep_lines(connection: AsyncConnection, invoice_id: str, lines: Iterable[CreditLine]) -> None:
+    columns = tables.credit_lines.c
+    of_invoice = columns.invoice_id == invoice_id
+    given = exists().where(tables.allocations.c.line_id == columns.id)
+    await connection.execute(delete(tables.credit_lines).where(of_invoice, ~given))
+    await connection.execute(update(tables.credit_lines).where(of_invoice).values(is_current=False))
+    # What is still there was given to claims: a line that comes again keeps what they have of it.
+    there = frozenset(await connection.scalars(select(columns.id).where(of_invoice)))
+    coming = iter(lines)
+    while batch := list(islice(coming, _BATCH)):
+        again = [line.id for line in batch if line.id in there]
+        if again:
+            await connection.execute(update(tables.credit_lines).where(columns.id.in_(again)).values(is_current=True))
+        new = [
+            line.model_dump() | {"allocated": Decimal(0), "is_current": True} for line in batch if line.id not in there
+        ]
+        if new:
+            await connection.execute(insert(tables.credit_lines), new)
 
 
 async def _allocate(

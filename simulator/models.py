@@ -206,6 +206,15 @@ class InvoiceLine(Document):
         return self.invoice_id.lower()
 
 
+class Export(Document):
+    """A reconciliation export that was asked for: of which invoice, with all attributes or the basic ones."""
+
+    kind: ClassVar[str] = "export"
+    invoice_id: str
+    attribute_set: Literal["full", "basic"]
+    asked_at: Instant
+
+
 class RefreshToken(Document):
     """A refresh token. `public`: it came from the device flow, so no secret is asked when it is redeemed."""
 

@@ -22,6 +22,8 @@ from tests.records.samples import ANA, NOW, awaiting, claim, invoice, line
 from tests.simulated import Simulator
 
 DECIDED = date(2026, 2, 20)
+FILE = "/adlsreconbuprod/"
+"""Where the files of an export begin."""
 
 
 @pytest.fixture
@@ -115,16 +117,19 @@ async def test_two_sweeps_at_once_keep_every_line_once(
     assert sorted(each.amount for each in await desk.credits.lines(*subscription)) == [1, 1, 2]
 
 
+@pytest.mark.parametrize(("dated", "interrupted"), [("2023-08-31", "/v1/invoices/.+/lineitems"), ("2023-09-01", FILE)])
 async def test_an_invoice_whose_reading_is_interrupted_leaves_nothing_and_stops_no_other(
-    desk: Desk, simulator: Simulator, subscription: tuple[str, str]
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str], dated: str, interrupted: str
 ) -> None:
-    broken = _issue(simulator, subscription, "-1", "-2", "-3")
-    money = Credits(desk.billing, desk.credits, desk.claims, desk.client, 2)  # the third line is on a second page
+    money = Credits(desk.billing, desk.credits, desk.claims, desk.client, 2)
+    await desk.run(money.sweep_credits)
+    # The third line is on a second page, or in a second file.
+    broken = _issue(simulator, subscription, "-1", "-2", "-3", invoice_date=f"{dated}T00:00:00Z")
     waiting = _waiting(subscription, "5")
     await desk.record(waiting, running=True)
-    path = f"/v1/invoices/{broken}/lineitems"
-    simulator.post("/faults", {"kind": "slow", "seconds": 0, "path": path})  # the first page
-    simulator.post("/faults", {"kind": "error", "status": 400, "path": path})  # the second
+    before = await desk.claims.sweep_successes()
+    simulator.post("/faults", {"kind": "slow", "seconds": 0, "path": interrupted})  # the first page or file
+    simulator.post("/faults", {"kind": "error", "status": 400, "path": interrupted})  # the second
     other = _issue(simulator, subscription, "-5")
     with pytest.raises(ApplicationError) as caught:
         await desk.run(money.sweep_credits)
@@ -134,7 +139,7 @@ async def test_an_invoice_whose_reading_is_interrupted_leaves_nothing_and_stops_
     assert other in versions
     assert [each.amount for each in await desk.credits.lines(*subscription)] == [5]
     assert await desk.signals(waiting) == ["credits_changed"]
-    assert await desk.claims.sweep_successes() == {}
+    assert await desk.claims.sweep_successes() == before
     await desk.run(money.sweep_credits)
     assert len(await desk.credits.lines(*subscription)) == 4
 

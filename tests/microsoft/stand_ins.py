@@ -69,4 +69,4 @@ def clients(*bodies: object) -> tuple[PartnerCenter, Billing, Script]:
     script = Script([*answers])
     http = script.transport()
     who = Identity(http, tenant="t", client_id="c", client_secret=SecretStr("s"))
-    return PartnerCenter(http, who), Billing(http, who), script
+    return PartnerCenter(http, who), Billing(http, who, http), script

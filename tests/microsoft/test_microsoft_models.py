@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from microsoft.answers import parse_json
-from microsoft.billing import Invoice, LineItem
+from microsoft.billing import Invoice
 from microsoft.errors import Malformed, NotFound
 from microsoft.fields import instant, number
+from microsoft.invoice_lines import LineItem
 from microsoft.partner_center import (
     Customer,
     PartnerCenter,
