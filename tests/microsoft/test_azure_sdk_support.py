@@ -9,13 +9,8 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
-from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.core.pipeline import PipelineRequest
-from azure.core.pipeline.policies import SansIOHTTPPolicy
-from azure.core.rest import HttpRequest, HttpResponse
 from azure.mgmt.support import MicrosoftSupport
 from azure.mgmt.support.models import (
     CheckNameAvailabilityInput,
@@ -27,45 +22,16 @@ from azure.mgmt.support.models import (
     UploadFile,
 )
 
+from tests.microsoft.azure_sdk import Bearer, Unasked, token
 from tests.simulated import Simulator, running_simulator
 
-AZURE = "https://management.azure.com"
 CHUNK = 2_621_440
-
-
-class Bearer(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
-    """Adds a token to each request."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
-        request.http_request.headers["Authorization"] = f"Bearer {self._token}"
-
-
-class Unasked:
-    """The credential that the SDK wants to be given; with a policy of our own it isn't asked."""
-
-    def get_token(self, *scopes: str, **_: object) -> AccessToken:
-        raise AssertionError("the policy has the token")
 
 
 @pytest.fixture(scope="module")
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     with running_simulator(tmp_path_factory.mktemp("sdk"), SIMULATOR_TIME_SCALE="0.001") as running:
         yield running
-
-
-def token(simulator: Simulator, tenant: str) -> str:
-    form = {
-        "grant_type": "refresh_token",
-        "refresh_token": simulator.seed["refresh_token"],
-        "client_id": simulator.seed["client_id"],
-        "client_secret": simulator.seed["client_secret"],
-        "resource": AZURE,
-    }
-    answer = httpx.post(f"{simulator.url}/{tenant}/oauth2/token", data=form, trust_env=False)
-    return str(answer.json()["access_token"])
 
 
 @pytest.fixture(scope="module")
