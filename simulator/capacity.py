@@ -15,7 +15,7 @@ from simulator.booking import cents
 from simulator.capacity_filter import filter_of
 from simulator.capacity_models import PricedOrder, Reservation, ReservationOrder
 from simulator.capacity_money import LOCATIONS, SKUS, Sku, sku_named
-from simulator.capacity_orders import VERSION, Orders, subscription_in, tenant_of
+from simulator.capacity_orders import SETTLING, VERSION, Orders, subscription_in, tenant_of
 from simulator.capacity_requests import (
     AvailableScopesRequest,
     PatchRequest,
@@ -183,7 +183,7 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
             orders.write(one.model_copy(update={"state": "Pending"}), cloud.now())
             orders.write(new, orders.some_time())
         url = f"{gate.base(request)}{reservation_id_of(order.id, one.id)}?api-version={VERSION}"
-        headers = {"Azure-AsyncOperation": url, "Location": url, "Retry-After": gate.retry_after(120)}
+        headers = {"Azure-AsyncOperation": url, "Location": url, "Retry-After": gate.retry_after(SETTLING)}
         return Response(status_code=202, headers=headers)
 
     @routes.post(RESERVATION + "/availablescopes")
@@ -244,12 +244,12 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
         if priced is None or priced.customer_id.lower() != caller.tid:
             raise AzureError(400, "InvalidReservationOrderId", "The order id is none that a price was given for.")
         with cloud.store.transaction():
-            order = orders.buy(caller.tid, priced.id, str(uuid.uuid4()), terms, said, orders.some_time())
+            order = orders.buy(caller.tid, priced.id, str(uuid.uuid4()), terms, said, orders.some_time(SETTLING))
             orders.account("purchase", caller.tid, order_id=order.id, quantity=terms.quantity)
         shown = order.model_copy(update={"state": "Creating", "etag": 1})
         headers = {
             "Location": f"{gate.base(request)}{order_id_of(order.id)}?api-version={VERSION}",
-            "Retry-After": gate.retry_after(120),
+            "Retry-After": gate.retry_after(SETTLING),
         }
         return reply(order_body(shown, orders.members(order.id), cloud.now()), 202, headers)
 

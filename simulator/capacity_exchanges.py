@@ -156,15 +156,14 @@ class Exchanges:
         """What the exchange does, as far as it succeeds: each is seen when its part is due, and a lag after it."""
         if session.outcome == "refund_fails":
             return
-        lag = self.orders.some_time() - self.cloud.now()
         for one, quantity in given:
-            at = self.orders.after(REFUND_SECONDS) + lag
+            at = self.orders.some_time(REFUND_SECONDS)
             self.orders.take(one, quantity, at)
-            self.orders.settle(one.order_id, self.cloud.now(), at)
+            self.orders.settle(one.order_id, at)
         if session.outcome == "purchase_fails":
             return
         for each in session.bought:
-            at = self.orders.after(EXCHANGE_SECONDS) + lag
+            at = self.orders.some_time(EXCHANGE_SECONDS)
             self.orders.buy(session.customer_id, each.order_id, each.reservation_id, each.terms, "", at)
 
     def told(self, operation_id: str, caller: Claims) -> tuple[dict[str, object], int]:

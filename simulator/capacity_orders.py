@@ -1,8 +1,9 @@
 """What the paths of Microsoft.Capacity share: orders and reservations as a caller may see them, the time that effects
 take, and the account of what really happened.
 
-Decided: an order is not found in another tenant, and a 403 without a right on it; a list leaves out what the caller has
-no right on. What is accepted is seen 0 to 60 recorded seconds later, drawn from a seeded dice.
+Recorded: an order is still pending two minutes after a return was accepted. Decided: it is settled within the third;
+what happens to reservations is seen 0 to 60 seconds after it was accepted, drawn from a seeded dice. An order is not
+found in another tenant, and a 403 without a right on it; a list leaves out what the caller has no right on.
 """
 
 import random
@@ -22,7 +23,9 @@ from simulator.tokens import Claims
 
 VERSION = "2022-11-01"
 LONGEST_LAG = 60.0
-"""Recorded seconds after which an effect is seen at the latest."""
+"""Seconds after which an effect is seen at the latest."""
+SETTLING = 120.0
+"""Seconds for which an order is pending at least, and that its caller is asked to wait."""
 
 
 class Orders:
@@ -36,9 +39,9 @@ class Orders:
         """The instant so many recorded seconds from now."""
         return self.cloud.now() + timedelta(seconds=seconds * self.cloud.config.time_scale)
 
-    def some_time(self) -> datetime:
-        """The instant at which an effect of now is seen."""
-        return self.after(self._dice.uniform(0, LONGEST_LAG))
+    def some_time(self, at_least: float = 0.0) -> datetime:
+        """The instant at which an effect of now is seen, not before so many recorded seconds."""
+        return self.after(at_least + self._dice.uniform(0, LONGEST_LAG))
 
     def write(self, document: Reservation | ReservationOrder, at: datetime) -> None:
         """Writes what is seen from `at` on, with the next etag."""
@@ -108,14 +111,14 @@ class Orders:
             self.write(rest, at)
         self.write(gone, at)
 
-    def settle(self, order_id: str, pending_at: datetime, settled_at: datetime) -> None:
-        """Lets an order be pending, and then be settled: cancelled where none of its reservations is left."""
+    def settle(self, order_id: str, settled_at: datetime) -> None:
+        """Lets an order be pending, and settled later: cancelled where none of its reservations is left."""
         order = self.cloud.store.get(ReservationOrder, order_id)
         if order is None:
             return
         left = [each for each in self.cloud.store.listed(Reservation, parent=order_id) if each.state != "Cancelled"]
         pending = order.model_copy(update={"state": "Pending"})
-        self.write(pending, pending_at)
+        self.write(pending, self.cloud.now())
         self.write(pending.model_copy(update={"state": "Succeeded" if left else "Cancelled"}), settled_at)
 
     def buy(

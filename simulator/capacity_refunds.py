@@ -16,7 +16,7 @@ from simulator.azure import AzureError, AzureGate
 from simulator.capacity import ORDER
 from simulator.capacity_models import NEVER_REFUNDED, RefundSession, Reservation, ReservationOrder
 from simulator.capacity_money import REFUND_LIMIT, Sums, consumed_limit, sums
-from simulator.capacity_orders import VERSION, Orders, tenant_of
+from simulator.capacity_orders import SETTLING, VERSION, Orders, tenant_of
 from simulator.capacity_requests import AskedReturn, RefundRequest, asked
 from simulator.capacity_wire import billing_information, order_id_of, price, reservation_id_of
 from simulator.wire import json_text
@@ -127,7 +127,7 @@ class Refunds:
             cancelled_commitment=told.refund + told.remaining,
         )
         self.orders.take(one, quantity, self.orders.some_time())
-        self.orders.settle(order.id, self.cloud.now(), self.orders.some_time())
+        self.orders.settle(order.id, self.orders.some_time(SETTLING))
 
 
 def router(refunds: Refunds, gate: AzureGate) -> APIRouter:
@@ -149,7 +149,7 @@ def router(refunds: Refunds, gate: AzureGate) -> APIRouter:
             body = refunds.accept(order, wanted.session_id, wanted.reservation_to_return)
         answer = json_response(body, 202)
         answer.headers["Location"] = f"{gate.base(request)}{order_id_of(order.id)}?api-version={VERSION}"
-        answer.headers["Retry-After"] = gate.retry_after(120)
+        answer.headers["Retry-After"] = gate.retry_after(SETTLING)
         return answer
 
     return routes

@@ -110,7 +110,12 @@ def router(cloud: Cloud, faults: Faults, calls: Counter[str]) -> APIRouter:
             "audience": cloud.config.audience,
             "seeded_at": None if record is None else record.seeded_at,
             "users": {
-                user.upn: {"name": user.name, "tenant": user.tenant, "roles": list(user.roles)}
+                user.upn: {
+                    "name": user.name,
+                    "tenant": user.tenant,
+                    "roles": list(user.roles),
+                    "object_id": user.object_id,
+                }
                 for user in USERS.values()
             },
             **names,

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from microsoft.identity import Identity
+from microsoft.reservations import Reservations
 from microsoft.transport import Transport
+from tests.microsoft.reservations import CUSTOMER, Add
 from tests.simulated import Simulator
 
 
@@ -36,3 +39,19 @@ def soon(simulator: Simulator) -> Iterator[None]:
     simulator.door.put("/behaviour", json={"time_scale": 0.0005})
     yield
     simulator.door.put("/behaviour", json={"time_scale": 1.0})
+
+
+@pytest.fixture
+def azure(cloud: tuple[Transport, Identity]) -> Reservations:
+    """Our client of Microsoft.Capacity."""
+    return Reservations(*cloud)
+
+
+@pytest.fixture
+def add(simulator: Simulator) -> Add:
+    """Adds a reservation with an order of its own; gives what the simulator made of it."""
+
+    def added(**traits: object) -> dict[str, Any]:
+        return simulator.post("/reservations", {"customer_id": CUSTOMER, "quantity": 5, **traits})
+
+    return added
