@@ -36,9 +36,11 @@ async def cloud(simulator: Simulator, tmp_path: Path) -> AsyncIterator[tuple[Tra
 @pytest.fixture
 def soon(simulator: Simulator) -> Iterator[None]:
     """Azure's recorded times, two thousand times as fast: an exchange takes half a second."""
-    simulator.door.put("/behaviour", json={"time_scale": 0.0005})
+    # Put back, whatever the test makes of it: other tests of this process wait for the same simulator.
+    before = simulator.door.get("/behaviour").json()["time_scale"]
+    simulator.door.put("/behaviour", json={"time_scale": 0.0005}).raise_for_status()
     yield
-    simulator.door.put("/behaviour", json={"time_scale": 1.0})
+    simulator.door.put("/behaviour", json={"time_scale": before}).raise_for_status()
 
 
 @pytest.fixture
