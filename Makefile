@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test check lock clean
+.PHONY: help venv demo up test check bench-export lock clean
 
 help:
 	@echo "make demo   start everything, run the tour, stay up until Ctrl-C"
 	@echo "make up     start everything without the tour"
 	@echo "make test   every test"
 	@echo "make check  ruff, mypy --strict, import-linter"
+	@echo "make bench-export  a reconciliation export of a million lines: memory and speed"
 	@echo "make venv   only the virtual environment"
 	@echo "make lock   resolve pyproject.toml again into the hash-locked requirements"
 
@@ -38,6 +39,9 @@ check: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-export: venv
+	$(BIN)/python -m benchmarks.export
 
 lock: venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -159,7 +159,7 @@ class Credits:
                         read += await self._read(invoice)
                     except (NotFound, Malformed, Rejected, Forbidden, ConsentMissing) as error:
                         unreadable = failure(error)
-                    except (ValueError, StatementError):
+                    except (ValueError, ArithmeticError, StatementError):
                         # Neither its text nor its cause goes on: both hold what stands on the invoice.
                         unreadable = ApplicationError(
                             f"A line of invoice {invoice.id} makes no sense.", type="malformed"

@@ -31,7 +31,7 @@ def invoice_read(invoice: Invoice) -> InvoiceRead:
 def credit_line(line: LineItem, invoice: Invoice) -> CreditLine:
     """The line as it goes on record: before tax, and positive where it is a credit to us.
 
-    Raises ValueError for one that makes no sense: no currency, an amount out of all proportion.
+    Raises ValueError or ArithmeticError for one that makes no sense: no currency, an amount out of all proportion.
     """
     before_tax = line.total if line.subtotal is None else line.subtotal
     # New commerce bills by these two; legacy lines don't have them.

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema, field_ser
 
 from domain.model import Frozen
 
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _PLAIN_DECIMAL = r"-?[0-9]{1,15}(\.[0-9]{1,9})?"
 _LIMIT = Decimal(10) ** 15
 _SMALLEST = Decimal(10) ** -9
@@ -40,7 +41,7 @@ def _read_amount(value: object) -> Decimal:
 
 
 def _read_currency(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3}", value):
+    if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
         raise ValueError("a currency is an ISO 4217 code of three capital letters, such as EUR")
     return value
 

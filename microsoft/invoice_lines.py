@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BeforeValidator,
     ConfigDict,
@@ -28,7 +26,7 @@ from pydantic import (
 from pydantic.alias_generators import to_pascal
 
 from microsoft.answers import Call, parse_json, read
-from microsoft.fields import Raw, Resource, Text, Word, instant, number
+from microsoft.fields import MaybeNumber, Number, Raw, Resource, Text, Word, instant
 
 Provider = Literal["office", "onetime"]
 
@@ -41,12 +39,6 @@ _DIGITS = bytes(ord("0") if chr(byte) in "0123456789." else ord(" ") for byte in
 _TOO_MANY_DIGITS = b"0" * 16
 
 
-def _checked(value: Decimal) -> Decimal:
-    if abs(value.adjusted()) > 20:
-        raise ValueError("not a number of a sane size")
-    return value
-
-
 _known_instant = lru_cache(4096)(instant)
 
 
@@ -55,13 +47,13 @@ def _remembered(value: object) -> object:
     return _known_instant(value) if isinstance(value, str) else instant(value)
 
 
-# As `Word`, `Number` and `MaybeInstant` of `microsoft.fields`, with a quick way for what nearly every line has.
+# As the fields of `microsoft.fields`, with a quick way for what nearly every line has. How large a number may be isn't
+# looked at there.
 _Quick = Field(union_mode="left_to_right")
 _Name = Annotated[Annotated[str, StringConstraints(strip_whitespace=True, to_lower=True)] | Word, _Quick]
 _Code = Annotated[Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True)] | Text, _Quick]
-_Exact = Annotated[Decimal, AfterValidator(_checked)]
-_Amount = Annotated[_Exact | Annotated[Decimal, BeforeValidator(number)], _Quick]
-_MaybeAmount = Annotated[_Exact | Annotated[Decimal | None, BeforeValidator(number)], _Quick]
+_Amount = Annotated[Decimal | Number, _Quick]
+_MaybeAmount = Annotated[Decimal | MaybeNumber, _Quick]
 _MaybeInstant = Annotated[datetime | None, BeforeValidator(_remembered)]
 
 
@@ -115,14 +107,14 @@ def pack(file: Path, items: Iterable[Raw], provider: Provider) -> None:
 def lines_in(files: Sequence[Path], invoice_id: str, call: Call) -> Iterator[LineItem]:
     """The lines in gzipped files of JSON lines, each with its id, one at a time. Raises Malformed, in the name of
     `call`, for a file that can't be unpacked or was cut short and for what isn't a line."""
-    alike = Counter[int]()
+    alike: dict[int, int] = {}
     for file in files:
         for text in _texts(file, call):
             line = _line(text, call)
             same = _same(line, invoice_id)
             # 60 bits stand for the whole hash: a million of them take a third of the memory.
             key = int(same[:15], 16)
-            before = alike[key]
+            before = alike.get(key, 0)
             alike[key] = before + 1
             line.id = f"{same}-{before + 1}" if before else same
             yield line
@@ -177,16 +169,14 @@ def _same(line: LineItem, invoice_id: str) -> str:
             line.credit_reason_code,
             line.reference_id,
             line.alternate_id,
-            _plain(line.effective_unit_price),
             _plain(line.quantity),
-            _plain(line.billable_quantity),
             _plain(line.subtotal),
             _plain(line.total),
-            _seconds(line.charge_start),
-            _seconds(line.charge_end),
+            _day(line.charge_start),
+            _day(line.charge_end),
         )
     )
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _plain(value: Decimal | None) -> str:
@@ -196,5 +186,5 @@ def _plain(value: Decimal | None) -> str:
     return str(value.normalize())
 
 
-def _seconds(at: datetime | None) -> str:
-    return "" if at is None else str(at.timestamp())
+def _day(at: datetime | None) -> str:
+    return "" if at is None else str(at.toordinal())

@@ -1,6 +1,6 @@
 """Microsoft Graph: the export of an invoice's reconciliation lines, and the storage that its files are fetched from.
 
-Decided where the facts are silent: an export isn't started for 5 seconds and runs for 20 (scaled); an unknown invoice,
+Decided where the facts are silent: an export begins after 3 seconds and is ready after 10 (scaled); an unknown invoice,
 one without lines, a legacy one and one from before September 2023 have no data; an operation and a manifest show the
 data as it is when they are asked for; lines are spread over at most two files; `basic` leaves out names and texts; the
 administrators and the billing administrator have the permission, and so has the application alone.
@@ -30,7 +30,7 @@ REPORTS = "/v1.0/reports/partners/billing"
 STORE = "/adlsreconbuprod/billedreconciliation/v2"
 MAY_READ = frozenset({"AdminAgent", "GlobalAdmin", "BillingAdmin"})
 EXPORTED_SINCE = datetime(2023, 9, 1, tzinfo=UTC)
-STARTED_AFTER, READY_AFTER, LOOK_AGAIN = 5.0, 25.0, 10.0
+STARTED_AFTER, READY_AFTER, LOOK_AGAIN = 3.0, 10.0, 10.0
 SIGNED_FOR = timedelta(hours=12)
 FILES = 2
 

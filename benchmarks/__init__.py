@@ -1,0 +1,1 @@
+"""What is measured, and by which command. Nothing here passes or fails."""
