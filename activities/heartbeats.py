@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, suppress
 
 from temporalio import activity
 
-_EVERY = 10.0
-"""Seconds; the heartbeat time-outs are a minute."""
+_EVERY = 4.0
+"""Seconds; the shortest heartbeat time-out is 15."""
 
 
 @asynccontextmanager

@@ -183,9 +183,12 @@ class CreditClaimWorkflow:
         due_at = claim.deadline.due_at if claim.deadline and claim.exception_reason is None else None
         request = FileAzureTicket(claim=claim, workspace=f"files-{workflow.uuid4().hex}", send_before=due_at)
         handle = workflow.start_activity_method(AzureTickets.file, request, summary="File the ticket in Azure", **FILE)
-        await workflow.wait_condition(
-            lambda: handle.done() or self.claim.filing != claim.filing or self.claim.status.is_closed
-        )
+        while not handle.done() and self._is_sending(claim):
+            if self.news:
+                with contextlib.suppress(ActivityError):
+                    await self._read_ticket(self.news.pop(0))
+            else:
+                await self._wait(handle.done)
         if not handle.done():
             handle.cancel()
             with contextlib.suppress(ActivityError):
@@ -193,12 +196,15 @@ class CreditClaimWorkflow:
             return
         found = await handle
         async with self.lock:
-            if self.claim.filing == claim.filing and self.claim.is_to_be_sent:
+            if self._is_sending(claim):
                 if found.refused:
                     await self._apply(lifecycle.refused_ticket(self.claim, found.refused))
                 else:
                     ticket = TicketLookup(ticket=found.ticket)
                     await self._apply_if_any(lifecycle.ticket_seen(self.claim, ticket, workflow.now()))
+
+    def _is_sending(self, claim: Claim) -> bool:
+        return self.claim.is_to_be_sent and self.claim.filing == claim.filing
 
     async def _look_up(self, number: str) -> TicketLookup:
         look_up = LookUpTicket(
@@ -218,12 +224,13 @@ class CreditClaimWorkflow:
                 )
                 await self._apply_if_any(settlement.matched(self.claim, found))
 
-    async def _wait(self) -> None:
+    async def _wait(self, is_done: Callable[[], bool] = lambda: False) -> None:
+        """Until something happens to the claim, by itself or by somebody, or `is_done`."""
         seen = self.claim.version
         timer = next_timer(self.claim)
 
         def something_happened() -> bool:
-            return self.claim.version != seen or bool(self.news) or self._has_lines_to_see()
+            return self.claim.version != seen or bool(self.news) or self._has_lines_to_see() or is_done()
 
         if timer is None:
             await workflow.wait_condition(something_happened)

@@ -195,7 +195,8 @@ class Desk:
         """What the Temporal UI shows of the claim: its search attributes by name, and its page."""
         # A record can be read a moment before its run hears that it is written; a query is answered after that.
         for _ in range(500):
-            if not (await handle.describe()).raw_description.pending_activities:
+            pending = (await handle.describe()).raw_description.pending_activities
+            if all(each.activity_type.name != "record_claim" for each in pending):
                 break
             await asyncio.sleep(0.02)
         metadata = await handle.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)

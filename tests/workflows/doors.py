@@ -21,6 +21,7 @@ from domain.messages import (
     Command,
     Dispute,
     FileAsException,
+    FileTicket,
     RecordDecision,
     RecordFiling,
     ReleaseCredit,
@@ -34,7 +35,19 @@ from domain.money import Money
 from domain.policy import Category
 from domain.triage import Route
 from tests.workflows.desk import ANA, Desk, Handle, skip_to, until
-from tests.workflows.states import HASH, KINDS, UNKNOWN, Story, bought, line_of, path_of, reach, unreachable
+from tests.workflows.states import (
+    HASH,
+    KINDS,
+    UNKNOWN,
+    Story,
+    azure_path,
+    azure_ready,
+    bought,
+    line_of,
+    path_of,
+    reach,
+    unreachable,
+)
 
 S, E = Status, Event
 
@@ -50,6 +63,7 @@ async def commands(story: Story) -> dict[Event, Command]:
         E.ATTACH_EVIDENCE: AttachEvidence(**BY, document=document),
         E.REVOKE_EVIDENCE: RevokeEvidence(**BY, document_id=known, reason="Wrong one."),
         E.RECORD_FILING: RecordFiling(**BY, ticket_number=UNKNOWN),
+        E.FILE_TICKET: FileTicket(**BY),
         E.REPLY: Reply(**BY, text=f"These: {uuid4()}"),
         E.RECORD_DECISION: RecordDecision(**BY, outcome=Outcome.APPROVED, reason="Their mail."),
         E.ALLOCATE_CREDIT: AllocateCredit(**BY, line_id="line-0"),
@@ -151,6 +165,19 @@ async def _grace_ended(scene: Scene, status: Status, to: Status) -> Handle:
     assert story.claim.grace_ends_at
     await scene.skip(handle, story.claim.grace_ends_at)
     return handle
+
+
+async def _ticket_sent(scene: Scene, status: Status, to: Status) -> Handle:
+    story = await azure_ready(scene.desk, status)
+    # Sent, and nothing comes of it: Azure doesn't answer about this subscription.
+    unreachable(scene.desk.simulator, azure_path(story.claim))
+    return await scene.start(story)
+
+
+async def _file_ticket(scene: Scene, status: Status, to: Status) -> Handle:
+    story = await azure_ready(scene.desk, status, assisted_reason="The support plan was too low.")
+    unreachable(scene.desk.simulator, azure_path(story.claim))
+    return (await scene.ask(story, E.FILE_TICKET))[0]
 
 
 async def _ticket_read(scene: Scene, status: Status, to: Status) -> Handle:
@@ -349,6 +376,7 @@ DOORS: dict[Event, Door] = {
     E.REMINDER_DUE: _reminder_due,
     E.DEADLINE_PASSED: _deadline_passed,
     E.GRACE_ENDED: _grace_ended,
+    E.TICKET_SENT: _ticket_sent,
     E.TICKET_READ: _ticket_read,
     E.TICKET_REFUSED: _ticket_refused,
     E.TICKET_CHANGED: _ticket_changed,
@@ -357,6 +385,7 @@ DOORS: dict[Event, Door] = {
     E.ATTACH_EVIDENCE: _attach,
     E.REVOKE_EVIDENCE: _revoke,
     E.RECORD_FILING: _record_filing,
+    E.FILE_TICKET: _file_ticket,
     E.REPLY: _reply,
     E.RECORD_DECISION: _decide,
     E.ALLOCATE_CREDIT: _allocate,

@@ -11,13 +11,13 @@ from domain.claims import Allocation, Claim, CreditState, Entry, Event, Outcome,
 from domain.deadlines import Deadline, grace_ends_at, reminders, resolve
 from domain.evidence import EvidenceKind, Requirement
 from domain.lifecycle import Change, Triaged
-from domain.messages import RecordDecision, RecordFiling, Withdraw
+from domain.messages import FileAsException, RecordDecision, RecordFiling, Withdraw
 from domain.money import Money
 from domain.policy import Category, Commerce
 from domain.roles import Actor
 from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus, fingerprint
 from domain.triage import Route, Triage
-from tests.simulated import Simulator
+from tests.simulated import Simulator, azure_plan
 from tests.workflows.desk import ANA, FORM, Desk, Handle, mail, new_claim
 
 HASH = "9" * 64
@@ -218,6 +218,27 @@ class Story:
     async def carry_on(self) -> Handle:
         """The claim's workflow, from where the story is."""
         return await self.desk.start(await self.record())
+
+
+async def azure_ready(desk: Desk, status: Status = Status.READY_TO_FILE, **changed: object) -> Story:
+    """A claim whose ticket claimdesk is to file, with an Azure subscription of its own; overdue as an exception."""
+    plan, subscription = azure_plan(desk.simulator)
+    story = Story.of(desk, plan, late=status is Status.OVERDUE)
+    now = datetime.now(UTC)
+    triaged = found(story.claim, Route.AZURE_TICKET, now=now)
+    story.do(lifecycle.triaged(story.claim, triaged.model_copy(update={"azure_subscription_id": subscription})))
+    await story.attach()
+    if status is Status.OVERDUE:
+        story.pass_time()
+        command = FileAsException(actor=ANA, request_hash=HASH, reason="Promised by phone.")
+        story.do(lifecycle.excepted(story.claim, command), ANA)
+    story.claim = story.claim.model_copy(update=changed)
+    return story
+
+
+def azure_path(claim: Claim) -> str:
+    """Where Azure answers for the claim's subscription, and only for it."""
+    return f"/subscriptions/{claim.azure_subscription_id}/"
 
 
 async def reach(desk: Desk, status: Status, subscription: str | None = None, **more: Any) -> Story:

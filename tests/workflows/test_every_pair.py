@@ -30,6 +30,9 @@ NO_DOOR = {
 """What the table would let happen, and no rule makes happen."""
 
 
+GOES_ON = {E.FILE_TICKET: "claimdesk files it at once"}
+"""What doesn't stay the last entry of the timeline."""
+
 PEOPLE = [event for event in Event if event.action is not None]
 
 
@@ -39,8 +42,13 @@ async def _plays(scene: Scene, event: Event, status: Status, to: Status) -> None
     handle = await DOORS[event](scene, status, to)
     claim = await scene.desk.happened(handle, event, 2 if (event, status) == (E.QUESTION_ASKED, to) else 1)
     entries = await scene.desk.records.timeline(handle.id, 0, 500)
+    if event in GOES_ON:
+        while entries[-1].event is not event:
+            entries = entries[:-1]
+    else:
+        assert claim.version == entries[-1].version, case
     before, entry = entries[-2:] if len(entries) > 1 else (None, entries[-1])
-    assert (entry.event, entry.status, claim.version) == (event, to, entry.version), case
+    assert (entry.event, entry.status) == (event, to), case
     assert (before.status if before else S.TRIAGING) is status, case
     assert (entry.actor == ANA) == (event.action is not None or event is E.OPENED), case
     assert claim.status is to, case

@@ -46,7 +46,7 @@ still arrive."""
 FILE = Options(
     start_to_close_timeout=timedelta(minutes=10),
     schedule_to_close_timeout=timedelta(minutes=10),
-    heartbeat_timeout=timedelta(minutes=1),
+    heartbeat_timeout=timedelta(seconds=15),
     retry_policy=READ["retry_policy"],
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
