@@ -24,7 +24,7 @@ TOO_MANY = "Too many requests. Try again later."
 
 WITH_ID = re.compile(
     r"(?<=/)(customers|subscriptions|azureEntitlements|servicerequests|invoices"
-    r"|reservationOrders|reservations|roleAssignments|operationResults|operationsStatus|operations"
+    r"|reservationOrders|reservations|roleAssignments|operationResults|operationsStatus|operations|manifests"
     r"|services|problemClassifications|supportTickets|communications|fileWorkspaces|files)/[^/]+",
     re.IGNORECASE,
 )

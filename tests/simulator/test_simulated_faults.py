@@ -86,6 +86,7 @@ async def test_a_fault_that_cannot_happen_is_refused(cloud: "Caller", wrong: dic
             "/v1/customers/{id}/subscriptions/{id}/azureEntitlements",
         ),
         ("/v1.0/reports/partners/billing/operations/1", "/v1.0/reports/partners/billing/operations/{id}"),
+        ("/v1.0/reports/partners/billing/manifests/1", "/v1.0/reports/partners/billing/manifests/{id}"),
         (
             "/providers/microsoft.capacity/reservationorders/1/reservations/2",
             "/providers/microsoft.capacity/reservationorders/{id}/reservations/{id}",
