@@ -151,6 +151,12 @@ class Recording:
         """Microsoft does something to a ticket."""
         self.desk.simulator.post(f"/service-requests/{number}/status", {"status": status})
 
+    def azure(self, claim: Claim, change: str, **body: object) -> str:
+        """Microsoft does something to the claim's Azure ticket, or a person files one at the portal: its number."""
+        path = f"/azure-tickets/{claim.filing.number}/{change}" if claim.filing and change else "/azure-tickets"
+        made: dict[str, Any] = self.desk.simulator.post(path, body)
+        return str(made["ticket"]["number"])
+
     def trouble(self, kind: str, **more: object) -> None:
         """Microsoft has trouble with the next calls."""
         self.desk.simulator.post("/faults", {"kind": kind, **more})

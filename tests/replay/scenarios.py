@@ -20,6 +20,8 @@ from domain.messages import (
     CheckAgain,
     Dispute,
     FileAsException,
+    FileTicket,
+    RecordFiling,
     ReleaseCredit,
     Reopen,
     Reply,
@@ -30,6 +32,8 @@ from domain.messages import (
 from domain.money import exact
 from domain.policy import Category
 from tests.replay.recording import SAID, Recording, Scenario, soon
+from tests.simulated import azure_plan
+from tests.workflows.desk import Handle
 from worker import WORKFLOWS
 
 SCENARIOS: dict[str, Scenario] = {}
@@ -78,15 +82,60 @@ async def _credit_without_a_ticket(at: Recording, subscription: str) -> None:
 
 @scenario
 async def azure_ticket(at: Recording) -> None:
-    handle = await at.open(at.claim("azure_plan"))
-    await at.desk.until(handle, Status.COLLECTING_EVIDENCE)
-    await at.attach_all(handle)
-    await at.file(handle)
+    handle = await _azure(at)
+    await at.desk.until(handle, Status.FILED)
     await at.keep("filed", handle)
+    at.azure(await at.desk.claim(handle), "communications", body="Which machines?")
+    await at.desk.sweep("TicketSweep")
+    await at.desk.until(handle, Status.NEEDS_INFORMATION)
+    await at.desk.ask(handle, "reply", Reply(**SAID, text="All of them."))
+    await at.keep("replied", handle)
     await at.decide(handle)
     await at.credit(handle, "-48.00")
     await at.desk.until(handle, Status.CREDITED)
     await at.keep("credited", handle)
+
+
+async def _azure(at: Recording, **access: object) -> Handle:
+    """A claim that claimdesk files in Azure, where the partner has this access."""
+    plan, subscription = azure_plan(at.desk.simulator)
+    at.desk.simulator.post("/azure-tickets/access", {"of": subscription, **access})
+    handle = await at.open(at.claim(plan))
+    await at.desk.until(handle, Status.COLLECTING_EVIDENCE)
+    await at.attach_all(handle)
+    return handle
+
+
+@scenario
+async def azure_refused(at: Recording) -> None:
+    handle = await _azure(at, plan_is_too_low=True)
+    await at.until_event(handle, "ticket_refused")
+    await at.keep("refused", handle)
+    claim = await at.desk.claim(handle)
+    at.desk.simulator.post("/azure-tickets/access", {"of": claim.azure_subscription_id})
+    await at.desk.ask(handle, "file_ticket", FileTicket(**SAID))
+    await at.desk.until(handle, Status.FILED)
+    await at.keep("filed_again", handle)
+
+
+@scenario
+async def azure_down(at: Recording) -> None:
+    at.trouble("error", path="/subscriptions/.+/fileWorkspaces/", times=None)
+    handle = await _azure(at)
+    await at.until_event(handle, "ticket_sent")
+    await at.desk.ask(handle, "assign", Assign(**SAID, assignee="Ben"))
+    await at.keep("under_way", handle, during_activity=True)
+    claim = await at.desk.claim(handle)
+    number = at.azure(claim, "", customer_id=claim.opening.customer_id, subscription_id=claim.azure_subscription_id)
+    await at.desk.ask(handle, "record_filing", RecordFiling(**SAID, ticket_number=number))
+    await at.keep("filed_by_hand", handle)
+    at.no_trouble()
+    at.trouble("slow", path="/subscriptions/.+/fileWorkspaces/", seconds=2)
+    handle = await _azure(at)
+    await at.until_event(handle, "ticket_sent")
+    await at.desk.ask(handle, "withdraw", Withdraw(**SAID, reason="Settled otherwise."))
+    await handle.result()
+    await at.keep("withdrawn", handle)
 
 
 @scenario
