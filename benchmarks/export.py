@@ -81,7 +81,11 @@ async def _credit_lines(url: str) -> int:
         closing.push_async_callback(http.aclose)
         identity = Identity(http, tenant="partner", client_id="app", client_secret=SecretStr("secret"))
         async with Billing(http, identity, http).lines(invoice) as lines:
-            return sum(1 for line in lines if credit_line(line, invoice))
+            count = 0
+            for line in lines:
+                credit_line(line, invoice)
+                count += 1
+            return count
 
 
 def main() -> None:

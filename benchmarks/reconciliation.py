@@ -109,12 +109,17 @@ def serve(folder: Path, files: list[str], port: int) -> None:
 
         def do_GET(self) -> None:
             if self.path == "/operation":
-                manifest = {"resourceLocation@odata.navigationLink": f"{base}/manifest"}
-                self.answer(200, {"status": "succeeded"} | manifest)
+                self.answer(200, {"status": "succeeded", "resourceLocation@odata.navigationLink": f"{base}/manifest"})
             elif self.path == "/manifest":
                 blobs = [{"name": name} for name in files]
-                where = {"dataFormat": "compressedJSONLines", "rootDirectory": f"{base}/files", "sasToken": "sig=1"}
-                self.answer(200, where | {"blobCount": len(files), "blobs": blobs})
+                body: dict[str, object] = {
+                    "dataFormat": "compressedJSONLines",
+                    "rootDirectory": f"{base}/files",
+                    "sasToken": "sig=1",
+                    "blobCount": len(files),
+                    "blobs": blobs,
+                }
+                self.answer(200, body)
             else:
                 file = folder / self.path.partition("?")[0].rpartition("/")[2]
                 self.send_response(200)

@@ -1,6 +1,7 @@
 """The reconciliation export of Microsoft Graph: the billed lines of a new-commerce invoice as files (facts B)."""
 
 import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ _EXPORT = "/v1.0/reports/partners/billing/reconciliation/billed/export"
 _FORMATS = ("compressedjsonlines", "compressedjson")
 _NO_DATA = "5000"
 _BLOB_TIMEOUT = 60.0
+BACKOFF = 0.5
+"""Seconds until a file is asked for again, and as many more each time."""
 
 
 class _Exported(Resource):
@@ -146,7 +149,7 @@ async def _fetch(store: Transport, call: Call, address: str, file: Path) -> None
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with _emptied(file) as target:
-                async with store.stream(call, address) as chunks:
+                async with aclosing(store.stream(call, address)) as chunks:
                     async for chunk in chunks:
                         target.write(chunk)
                 if not target.tell():
@@ -155,7 +158,7 @@ async def _fetch(store: Transport, call: Call, address: str, file: Path) -> None
         except Unavailable:
             if attempt == ATTEMPTS:
                 raise
-            await asyncio.sleep(attempt / 2)
+            await asyncio.sleep(BACKOFF * attempt)
 
 
 def _emptied(file: Path) -> BinaryIO:

@@ -6,8 +6,7 @@ Every client of this package talks through `Transport`; nobody else touches http
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Never
 from uuid import uuid4
@@ -134,11 +133,11 @@ class Transport:
         """Posts a question that changes nothing at Microsoft, a price or a quote: retried like `get`."""
         return await self._send(call, "POST", path, ATTEMPTS, token, headers, params=params, json=body)
 
-    @asynccontextmanager
-    async def stream(self, call: Call, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(self, call: Call, path: str) -> AsyncGenerator[bytes]:
         """The bytes of a file as they come, never whole in memory. No token is sent: its address carries a signature.
 
-        Once, without a retry. Raises what `get` raises, and inside the block Unavailable when the rest is lost.
+        Once, without a retry; close it where it isn't read to its end. Raises what `get` raises, and Unavailable when
+        the rest is lost.
         """
         request = self._request(call, "GET", path, {"Accept": "*/*"}, str(uuid4()))
         started = time.monotonic()
@@ -150,7 +149,8 @@ class Transport:
                 secrets = texts(request.url.query.decode("ascii"))
                 raise failure(call, response.status_code, body, response.headers, secrets, write=False)
             # Raw: what is compressed here is the file itself, not its way.
-            yield response.aiter_raw()
+            async for chunk in response.aiter_raw():
+                yield chunk
         except httpx.HTTPError as error:
             lost = type(error).__name__
         finally:

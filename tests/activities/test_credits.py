@@ -5,11 +5,15 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import httpx
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
+from activities import heartbeats
 from activities.credits import AllocateLine, Credits, MatchClaim, ReleaseLine
 from activities.customers import TriageRequest
+from activities.invoices import credit_line, invoice_read
 from domain import settlement
 from domain.claims import Claim, CreditState, Status
 from domain.lifecycle import apply
@@ -18,6 +22,7 @@ from domain.money import Money
 from domain.policy import Category, Commerce
 from domain.triage import Route
 from tests.activities.conftest import Desk
+from tests.microsoft.stand_ins import HOST, clients
 from tests.records.samples import ANA, NOW, awaiting, claim, invoice, line
 from tests.simulated import Simulator
 
@@ -142,6 +147,109 @@ async def test_an_invoice_whose_reading_is_interrupted_leaves_nothing_and_stops_
     assert await desk.claims.sweep_successes() == before
     await desk.run(money.sweep_credits)
     assert len(await desk.credits.lines(*subscription)) == 4
+
+
+async def test_an_invoice_puts_the_same_lines_on_record_from_either_source(
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str]
+) -> None:
+    number = _issue(simulator, subscription, "-41.34", "0.1", "-41.34", "-3", "90071992547.93", "-41.34")
+    await desk.run(desk.money.sweep_credits)
+    exported = await desk.credits.lines(*subscription)
+    [invoice_] = [each async for page in desk.billing.invoices() for each in page if each.id == number]
+    # As if it were of the time when only Partner Center had the lines.
+    old = invoice_.model_copy(update={"date": datetime(2023, 8, 31, tzinfo=UTC)})
+    async with desk.billing.lines(old) as lines:
+        again = invoice_read(invoice_).model_copy(update={"version": "read at Partner Center"})
+        assert await desk.credits.keep_invoice(again, [credit_line(each, invoice_) for each in lines])
+    assert len(exported) == 6
+    assert await desk.credits.lines(*subscription) == exported
+
+
+async def test_an_amended_invoice_is_read_again_and_so_is_what_amends_it(
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str]
+) -> None:
+    number = _issue(simulator, subscription, "100")
+    await desk.run(desk.money.sweep_credits)
+    note = _issue(simulator, subscription, "-41.34", document_type="adjustment_note", amends_of=number)
+    assert (await desk.run(desk.money.sweep_credits)).read == 2
+    assert {each.invoice_id for each in await desk.credits.lines(*subscription)} == {number, note}
+    assert (await desk.run(desk.money.sweep_credits)).read == 0
+
+
+async def test_an_amendment_that_stands_in_its_invoice_only_is_read_too(desk: Desk) -> None:
+    def office(amount: str) -> dict[str, object]:
+        ours = {"customerId": "c", "syndicationPartnerSubscriptionNumber": "s", "currency": "CHF"}
+        return {"items": [{**ours, "chargeType": "Cycle fee", "totalForCustomer": amount}]}
+
+    note = {"id": "D2", "totalCharges": -5, "documentType": "adjustment_note", "amendsOf": "D1"}
+    listed = {"id": "D1", "invoiceDate": "2026-03-01", "totalCharges": 9, "currencyCode": "CHF", "amendments": [note]}
+    _, billing, script = clients({"items": [listed]}, office("9"), office("-5"))
+    money = Credits(billing, desk.credits, desk.claims, desk.client, 2000)
+    report = await desk.run(money.sweep_credits)
+    assert (report.listed, report.read, script.replies) == (2, 2, [])
+    assert {each.invoice_id: each.amount for each in await desk.credits.lines("c", "s")} == {"D1": -9, "D2": 5}
+
+
+async def test_an_invoice_without_data_yet_stops_no_other(desk: Desk) -> None:
+    common = {"invoiceDate": "2026-03-01", "totalCharges": 9, "currencyCode": "CHF"}
+    line_ = {"customerId": "c", "syndicationPartnerSubscriptionNumber": "s", "totalForCustomer": 9, "currency": "CHF"}
+    _, billing, script = clients(
+        {"items": [{**common, "id": "G1"}, {**common, "id": "D1"}]},
+        {"access_token": "for Graph"},
+        {},
+        {"status": "failed", "error": {"code": "5000", "message": "No data available"}},
+        {"items": [line_]},
+    )
+    script.replies[3] = httpx.Response(202, headers={"Location": f"{HOST}/v1.0/operations/1", "Retry-After": "0"})
+    money = Credits(billing, desk.credits, desk.claims, desk.client, 2000)
+    with pytest.raises(ApplicationError, match="No data available") as caught:
+        await desk.run(money.sweep_credits)
+    assert caught.value.type == "not_found"
+    assert script.replies == []
+    assert set(await desk.credits.versions()) == {"D1"}
+    assert await desk.claims.sweep_successes() == {}
+
+
+async def test_an_invoice_over_nothing_counts_though_it_has_no_lines(
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str]
+) -> None:
+    nothing = _issue(simulator, subscription)
+    await desk.run(desk.money.sweep_credits)
+    assert nothing in await desk.credits.versions()
+    assert "credits" in await desk.claims.sweep_successes()
+
+
+async def test_without_the_right_to_exports_legacy_invoices_are_read_and_the_right_is_asked_for(
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str]
+) -> None:
+    exported = _issue(simulator, subscription, "-5")
+    legacy = _issue(simulator, subscription, "-6", billing_provider="recurring")
+    simulator.post("/faults", {"kind": "error", "status": 403, "path": "/v1.0/", "times": None})
+    with pytest.raises(ApplicationError) as caught:
+        await desk.run(desk.money.sweep_credits)
+    assert (caught.value.type, caught.value.non_retryable) == ("forbidden", True)
+    versions = await desk.credits.versions()
+    assert exported not in versions
+    assert legacy in versions
+
+
+async def test_a_sweep_that_waits_for_an_export_gives_signs_of_life(
+    desk: Desk, simulator: Simulator, subscription: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.run(desk.money.sweep_credits)
+    monkeypatch.setattr(heartbeats, "_EVERY", 0.02)
+    beats: list[object] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    _issue(simulator, subscription, "-5")
+    simulator.door.put("/behaviour", json={"time_scale": 0.05}).raise_for_status()
+    try:
+        report = await environment.run(desk.money.sweep_credits)
+    finally:
+        simulator.door.put("/behaviour", json={"time_scale": 0}).raise_for_status()
+    assert report.read == 1
+    # The export takes half a second.
+    assert len(beats) > 10
 
 
 async def test_lines_of_a_voided_invoice_are_nobodys(

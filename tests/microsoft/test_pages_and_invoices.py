@@ -123,6 +123,43 @@ def test_an_invoices_version_follows_what_microsoft_says_but_not_payments_or_lin
     assert invoice(amendments=[{"id": "G000024131", "totalCharges": Decimal("1.10")}]).version != version
 
 
+def test_an_invoice_names_what_amends_it() -> None:
+    note = {
+        "id": "G000024131",
+        "totalCharges": Decimal("107661.12"),
+        "documentType": "adjustment_note",
+        "amendsOf": "G000024130",
+        "invoiceType": "OneTime",
+    }
+    dated = {**note, "id": "G000024132", "invoiceDate": "2018-03-01T00:00:00", "currencyCode": "EUR"}
+    read = invoice(amendments=[{**note, "invoiceDate": None}, dated])
+    first, second = read.amendments
+    assert (first.id, first.total, first.document_type) == ("G000024131", Decimal("107661.12"), "adjustment_note")
+    assert (first.amends_of, first.invoice_type, first.amendments) == ("G000024130", "one_time", ())
+    assert (first.date, first.currency) == (read.date, "CHF")
+    assert (second.date, second.currency) == (datetime(2018, 3, 1, tzinfo=UTC), "EUR")
+    assert first.version != second.version
+    assert Invoice.model_validate_json(read.model_dump_json()) == read
+    assert invoice(amendments=None).amendments == ()
+
+
+def test_an_amendment_that_cannot_be_read_is_malformed() -> None:
+    with pytest.raises(Malformed, match="totalCharges"):
+        invoice(amendments=[{"id": "G000024131"}])
+
+
+@pytest.mark.parametrize(
+    ("changes", "exported"),
+    [
+        ({"invoiceDate": "2023-08-31T23:59:59.9999999Z"}, False),
+        ({"invoiceDate": "2023-09-01T00:00:00Z"}, True),
+        ({"invoiceDate": "2023-09-01T00:00:00Z", "invoiceType": "Recurring"}, False),
+    ],
+)
+def test_new_commerce_is_exported_since_september_2023(changes: dict[str, object], exported: bool) -> None:
+    assert invoice(**changes).is_exported is exported
+
+
 def test_an_invoice_without_a_total_is_malformed() -> None:
     with pytest.raises(Malformed, match="totalCharges"):
         invoice(totalCharges=None)

@@ -84,11 +84,52 @@ async def test_a_reading_that_breaks_off_leaves_the_version_before(credit_record
     assert [each.id for each in await credit_records.lines(CUSTOMER, SUBSCRIPTION)] == ["a"]
 
 
+async def test_lines_are_gone_through_once_and_a_few_at_a_time(
+    credit_records: CreditRecords, database: AsyncEngine
+) -> None:
+    gone_through: list[str] = []
+
+    def read_from_a_file() -> Iterator[CreditLine]:
+        for n in range(1200):
+            gone_through.append(f"l{n:04d}")
+            yield line(f"l{n:04d}", "1.00")
+
+    taken_before = len(gone_through)
+    assert await credit_records.keep_invoice(invoice(), read_from_a_file())
+    assert (taken_before, len(gone_through)) == (0, 1200)
+    assert [each.id for each in await credit_records.lines(CUSTOMER, SUBSCRIPTION)] == gone_through
+    assert not await credit_records.keep_invoice(invoice(), read_from_a_file())
+    assert len(gone_through) == 1200
+
+
+async def test_while_lines_are_still_to_come_nobody_sees_those_before(
+    credit_records: CreditRecords, database: AsyncEngine
+) -> None:
+    await credit_records.keep_invoice(invoice(version="1"), [line("before", "10")])
+    seen: list[str] = []
+
+    async def look() -> None:
+        while not seen:
+            seen.extend(each.id for each in await credit_records.lines(CUSTOMER, SUBSCRIPTION))
+
+    looking: list[asyncio.Task[None]] = []
+
+    def many() -> Iterator[CreditLine]:
+        for n in range(1200):
+            if n == 1100:  # the database has had a thousand of them
+                looking.append(asyncio.create_task(look()))
+            yield line(f"l{n:04d}", "1.00")
+
+    assert await credit_records.keep_invoice(invoice(version="2"), many())
+    await looking[0]
+    assert seen in (["before"], [f"l{n:04d}" for n in range(1200)])
+
+
 async def test_two_sweeps_that_keep_one_invoice_at_once_keep_it_once(credit_records: CreditRecords) -> None:
     for number in range(5):
         of = invoice(f"G{number}")
         lines = [line(f"{number}-{n}", "5", of) for n in range(20)]
-        kept = await asyncio.gather(*(credit_records.keep_invoice(of, lines) for _ in range(3)))
+        kept = await asyncio.gather(*(credit_records.keep_invoice(of, iter(lines)) for _ in range(3)))
         assert sorted(kept) == [False, False, True]
     assert len(await credit_records.lines(CUSTOMER, SUBSCRIPTION)) == 100
 
