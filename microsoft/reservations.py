@@ -2,8 +2,9 @@
 
 Reservations belong to a tenant, and the token's tenant says to which: every call takes the customer's.
 
-What moves money is sent once. `purchase` and `exchange` may be sent again all the same: they carry an id that Microsoft
-knows again, the order's and the session's. `give_back` has none: after Ambiguous, look at order and reservation.
+What moves money is sent once. After Ambiguous, a `purchase` may be sent again: its order id makes it the same one. An
+`exchange` is looked for by its session first, whose id its operation has. `give_back` has no such id: look at order and
+reservations, and never send it again unless they show for certain that nothing was done.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from microsoft.answers import parse_json
-from microsoft.errors import Ambiguous, Malformed, MicrosoftError, Rejected, Unavailable
+from microsoft.errors import Ambiguous, Malformed, MicrosoftError, NotFound, Rejected, Unavailable
 from microsoft.identity import Identity
 from microsoft.reservation_models import Order, Reservation, Returned, order_and_reservation, returned
 from microsoft.reservation_quotes import CatalogItem, Exchange, RefundQuote
@@ -339,3 +339,14 @@ async def test_a_quote_may_come_at_once_and_an_exchange_without_status_is_none()
     it, _ = client(httpx.Response(200, json={"properties": None}))
     with pytest.raises(Malformed):
         await it.look_at_exchange(TENANT, exchange_url("operation"))
+
+
+@pytest.mark.parametrize("tenant", ["", " ", ".."])
+async def test_without_a_tenant_nothing_is_asked(tenant: str) -> None:
+    """It would be the partner's own reservations."""
+    it, script = client()
+    with pytest.raises(NotFound):
+        await it.order(tenant, ORDER)
+    with pytest.raises(NotFound):
+        await it.give_back(tenant, ORDER, ONE, 1, "session", "reason")
+    assert script.requests == []
