@@ -11,12 +11,14 @@ from microsoft.errors import (
     Ambiguous,
     Conflict,
     ConsentExpired,
+    ConsentMissing,
     Forbidden,
     Malformed,
     MicrosoftError,
     NotFound,
     Rejected,
     StaleETag,
+    SupportPlanTooLow,
     Throttled,
     Unavailable,
 )
@@ -39,6 +41,8 @@ _TYPES: dict[type[MicrosoftError], str] = {
     Rejected: "rejected",
     Forbidden: "forbidden",
     ConsentExpired: "consent_expired",
+    ConsentMissing: "consent_missing",
+    SupportPlanTooLow: "support_plan_too_low",
 }
 _FINAL = (Rejected, Forbidden, ConsentExpired)
 

@@ -57,6 +57,7 @@ class SimulatedSubscription(BaseModel):
 
     id: str
     customer_id: str
+    azure_subscriptions: tuple[str, ...] = ()
 
 
 class Seed(BaseModel):

@@ -140,11 +140,32 @@ async def _denied(case: Case) -> None:
 
 
 async def _azure(case: Case) -> None:
+    [subscription, *_] = case.microsoft.seed.subscriptions["azure_plan"].azure_subscriptions
+    persona = {"of": subscription, "persona": "approve", "amount": "310.00"}
+    await case.microsoft.happens("azure-tickets/persona", persona)
     await case.opened(
-        "azure_plan", Category.SERVICE_OUTAGE, "Virtual machines in West Europe were unreachable.", asked="310.00"
+        "azure_plan",
+        Category.SERVICE_OUTAGE,
+        "Virtual machines in West Europe were unreachable.",
+        by=case.ana,
+        asked="310.00",
     )
     await case.collected()
-    await case.filed("silence", "310.00")
+    # Nobody goes to a portal: claimdesk files the ticket with its documents, and follows it.
+    await case.decided(Outcome.APPROVED)
+
+
+async def _azure_by_hand(case: Case) -> None:
+    one = case.microsoft.seed.subscriptions["northwind_azure_plan"]
+    [subscription, *_] = one.azure_subscriptions
+    await case.microsoft.happens("azure-tickets/access", {"of": subscription, "plan_is_too_low": True})
+    await case.opened(
+        "northwind_azure_plan", Category.TECHNICAL_ISSUE, "A database was billed twice.", by=case.ana, asked="75.00"
+    )
+    await case.collected()
+    await case.until(lambda claim: claim.assisted_reason is not None)
+    number = await case.microsoft.file_azure_ticket({"customer_id": one.customer_id, "subscription_id": subscription})
+    case.claim = await case.ana.does(case.now.id, "filing", ticket_number=number)
 
 
 async def _in_full(case: Case) -> None:
@@ -248,7 +269,8 @@ STORIES = (
     Story("Microsoft asks, we reply, it approves", Route.SERVICE_REQUEST, Status.CREDITED, _question),
     Story("Approved in part: half of it comes", Route.SERVICE_REQUEST, Status.CREDITED, _half),
     Story("Microsoft denies it", Route.SERVICE_REQUEST, Status.DENIED, _denied),
-    Story("Azure: filed by hand as a support ticket", Route.AZURE_TICKET, Status.FILED, _azure),
+    Story("Azure: filed by claimdesk, on the invoice", Route.AZURE_TICKET, Status.CREDITED, _azure),
+    Story("Azure: the support plan is too low, by hand", Route.AZURE_TICKET, Status.FILED, _azure_by_hand),
     Story("Stopped within 30 days: all comes back", Route.REFUNDED_IN_FULL, Status.CREDITED, _in_full),
     Story("Stopped in month 2: the rest comes back", Route.CREDITED_PRO_RATA, Status.CREDITED, _pro_rata),
     Story("Cancelled in the window, checked again", Route.CREDITED_PRO_RATA, Status.CREDITED, _cancelled),

@@ -36,6 +36,17 @@ class _Ticket(BaseModel):
     id: str
 
 
+class _AzureTicket(BaseModel):
+    class Numbered(BaseModel):
+        model_config = ConfigDict(extra="ignore")
+
+        number: str
+
+    model_config = ConfigDict(extra="ignore")
+
+    ticket: Numbered
+
+
 class Microsoft:
     """The simulated Microsoft at `url`: signs people in, and does through its side door what people do there."""
 
@@ -63,6 +74,11 @@ class Microsoft:
         """A person files a ticket at the portal: its number."""
         answer = await self._http.post("/_simulator/service-requests", json=dict(fields))
         return _Ticket.model_validate_json(_expected(answer).content).id
+
+    async def file_azure_ticket(self, fields: Mapping[str, object]) -> str:
+        """A person files a support ticket at the Azure portal: its number."""
+        answer = await self._http.post("/_simulator/azure-tickets", json=dict(fields))
+        return _AzureTicket.model_validate_json(_expected(answer).content).ticket.number
 
     async def happens(self, path: str, fields: Mapping[str, object]) -> None:
         """Something else that people or Microsoft do, by the side door's path for it."""

@@ -47,7 +47,7 @@ async def record_filing(
     """Record the ticket filed in the portal, or correct its number. Microsoft is asked for it at once; a number that
     it doesn't show yet is kept as unverified for 24 hours.
 
-    Without a number, with {} as the body, claimdesk files the ticket itself: for Azure-related claims that somebody else
+    Without a number, with {} as the body, claimdesk files the ticket itself, in Azure: for claims that somebody else
     than an admin agent opened, and to try again what Microsoft refused. Others it files without being asked."""
     if body.ticket_number is None:
         return await _do(desk, caller, claim_id, "filing", key, Event.FILE_TICKET, Nothing(), FileTicket)

@@ -245,7 +245,7 @@ async def _failure(desk: Desk, request: Request, cause: ApplicationError) -> Exc
             "Idempotency-Key: a note that reached Microsoft all the same isn't written twice.",
             retry_after=30,
         )
-    if cause.type in ("forbidden", "consent_expired"):
+    if cause.type in ("forbidden", "consent_expired", "consent_missing"):
         return unavailable(
             f"microsoft_{cause.type}",
             "Microsoft refuses our own access, so nothing was changed. An administrator has to put it right; then ask "

@@ -190,6 +190,19 @@ class TestDesk:
         await self.invoice(made, charge)
         return made
 
+    async def azure_plan(self, customer: str) -> tuple[Json, str]:
+        """A customer has an Azure plan of its own, which this gives, with an Azure subscription under it."""
+        azure = str(uuid.uuid4())
+        fields = {"commerce": "azure_plan", "offer_id": "DZH318Z0BPS6:0001:DZH318Z0BM9W", "product_type": "Azure"}
+        plan = await self.subscribed(customer, days_ago=120, azure_subscriptions=[{"id": azure}], **fields)
+        return plan, azure
+
+    async def happens(self, path: str, **body: Any) -> Json:
+        """Something happens in Azure, by the side door's path for it."""
+        answer = await self.door.post(f"/azure-tickets/{path}".rstrip("/"), json=body)
+        answer.raise_for_status()
+        return self.json(answer)
+
     async def invoice(self, subscription: Json, *lines: Json, currency: str = "USD", **fields: Any) -> str:
         """Microsoft issues an invoice of the subscription's type, with these lines for it; its id."""
         provider = "recurring" if subscription["commerce"] == "legacy" else "one_time"
