@@ -1,7 +1,8 @@
 """Microsoft.Capacity 2022-11-01: reservations listed, read and changed; the catalogue, prices and purchases.
 
 Decided where the facts are silent: a page holds 10; a change is answered when done (recorded) unless the reservation
-`changes_slowly`, which is answered as the document has it, with a 202; an order can only be put under an id that
+`changes_slowly`, which is answered as the document has it, with a 202, and refused while something accepted can't be
+seen yet; an order can only be put under an id that
 calculatePrice gave out, and putting the same again gives the order as it stands.
 """
 
@@ -169,9 +170,9 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
     @routes.patch(RESERVATION)
     async def patch(request: Request, order_id: str, reservation_id: str) -> Response:
         order = orders.order(tenant_of(gate, request), order_id, "change")
-        one = orders.reservation(order, reservation_id)
         wanted = await asked(request, PatchRequest)
-        if one.state_at(cloud.now()) != "Succeeded":
+        one = orders.reservation(order, reservation_id)
+        if one.state_at(cloud.now()) != "Succeeded" or cloud.store.get(Reservation, one.id) != one:
             raise AzureError(400, "OperationCannotBePerformedInCurrentState", "The reservation can't be changed now.")
         new = changed(one, wanted, orders.subscriptions(order.customer_id))
         new.updated = cloud.now()

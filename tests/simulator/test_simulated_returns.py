@@ -133,6 +133,14 @@ async def test_a_partial_return_is_pending_for_two_minutes_and_more(azure: Azure
     assert await azure.counts(customer_id=azure.cloud.customer()) == {"return": 1}
 
 
+async def test_a_change_doesnt_undo_a_return_that_cant_be_seen_yet(azure: Azure, clock: Clock) -> None:
+    await azure.give_back("vm_upfront", (await azure.quote("vm_upfront", 5))["sessionId"], 5)
+    below = f"/reservations/{azure.seed['vm_upfront']['reservation_id']}"
+    assert (await azure.of("vm_upfront", "PATCH", below, {"properties": {"name": "x"}})).status_code == 400
+    clock.advance(minutes=3)
+    assert await azure.states("vm_upfront") == ("Cancelled", [("Cancelled", 5)])
+
+
 async def test_a_whole_return_cancels_order_and_reservation(azure: Azure, clock: Clock) -> None:
     await azure.give_back("vm_upfront", (await azure.quote("vm_upfront", 5))["sessionId"], 5)
     clock.advance(minutes=3)
