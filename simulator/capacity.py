@@ -1,9 +1,9 @@
 """Microsoft.Capacity 2022-11-01: reservations listed, read and changed; the catalogue, prices and purchases.
 
 Decided where the facts are silent: a page holds 10; a change is answered when done (recorded) unless the reservation
-`changes_slowly`, which is answered as the document has it, with a 202, and refused while something accepted can't be
-seen yet; an order can only be put under an id that
-calculatePrice gave out, and putting the same again gives the order as it stands.
+`changes_slowly`, which is answered as the document has it, with a 202; a change is refused while something accepted
+can't be seen yet; an order can only be put under an id that calculatePrice gave out, and putting the same again gives
+the order as it stands.
 """
 
 import json
