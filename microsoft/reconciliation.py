@@ -100,7 +100,6 @@ class Reconciliation:
         started = accepted(await self._http.ask(call, _EXPORT, wanted, token=self._token))
         if started is None:
             raise call.malformed("an export that wasn't accepted as one")
-        ended, why = None, ""
         try:
             ended = await wait_for(
                 started, lambda: look(self._http, call, started.url, self._token), longest=LONGEST_EXPORT
@@ -115,16 +114,14 @@ class Reconciliation:
         except Rejected as error:
             if error.code != _NO_DATA:
                 raise
-            why = error.description
-        if ended is None:
             raise NotFound(
                 call.operation,
                 call.host,
-                status=200,
-                code=_NO_DATA,
-                description=why,
+                status=error.status,
+                code=error.code,
+                description=error.description,
                 correlation_id=call.correlation_id,
-            )
+            ) from None
         exported = read(_Exported, ended.data, call)
         return (await self._http.get(call, exported.manifest_url, token=self._token)).read(Manifest)
 
@@ -133,15 +130,12 @@ def _store(manifest: Manifest, call: Call) -> str:
     """Scheme and host of the files. Raises Malformed for one to which the signature would go unencrypted."""
     try:
         parts = urlsplit(manifest.root_directory)
-        host = parts.hostname if parts.port is None or parts.port else None
-    except ValueError:
-        host = None
-    if not host or "@" in parts.netloc or (parts.scheme != "https" and (parts.scheme, host) not in _LOCAL):
+        is_named = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:  # a port that is no number, half an IPv6 address
+        is_named = False
+    if not is_named or not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         raise call.malformed("files at an address that isn't safe to ask")
     return f"{parts.scheme}://{parts.netloc}"
-
-
-_LOCAL = {("http", host) for host in LOOPBACK}
 
 
 async def _fetch(store: Transport, call: Call, address: str, file: Path) -> None:

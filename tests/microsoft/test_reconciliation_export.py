@@ -295,16 +295,16 @@ def left_in(folder: Path) -> list[Path]:
 async def test_a_million_lines_take_no_memory_and_leave_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundredth of them, each a hundred times as long."""
+    """A few hundred times as few, each a few times as long."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     text = json.dumps({**LINE, "Padding": "x" * 10_000}).encode() + b"\n"
-    cloud = Microsoft([gzip.compress(text * 5_000, 1)] * 2)
+    cloud = Microsoft([gzip.compress(text * 1_500, 1)] * 2)
     async with cloud.billing() as billing, billing.lines(INVOICE) as lines:
         tracemalloc.start()
         count = sum(1 for _ in lines)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert count == 10_000
+    assert count == 3_000
     assert peak < 5_000_000
     assert left_in(tmp_path) == []
 
