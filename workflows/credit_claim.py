@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
@@ -150,10 +151,7 @@ class CreditClaimWorkflow:
         )
         # Whoever withdraws the claim must not have to wait until Microsoft answers.
         await workflow.wait_condition(lambda: handle.done() or self.claim.status is not Status.TRIAGING)
-        if not handle.done():
-            handle.cancel()
-            with contextlib.suppress(ActivityError):
-                await handle
+        if await _called_back(handle):
             return
         found = await handle
         async with self.lock:
@@ -189,10 +187,7 @@ class CreditClaimWorkflow:
                     await self._read_ticket(self.news.pop(0))
             else:
                 await self._wait(handle.done)
-        if not handle.done():
-            handle.cancel()
-            with contextlib.suppress(ActivityError):
-                await handle
+        if await _called_back(handle):
             return
         found = await handle
         async with self.lock:
@@ -464,3 +459,13 @@ class CreditClaimWorkflow:
     def credits_changed(self, news: CreditNews) -> None:
         """Looked at in its turn."""
         self.lines_unseen = True
+
+
+async def _called_back(work: workflow.ActivityHandle[Any]) -> bool:
+    """Whether something else happened before the work was done; then nobody waits for it any more."""
+    if work.done():
+        return False
+    work.cancel()
+    with contextlib.suppress(ActivityError):
+        await work
+    return True
