@@ -19,7 +19,7 @@ PAUSE_UNSAID = timedelta(seconds=30)
 """Between two looks where Microsoft doesn't say how long to wait: what its own command line waits (facts 2.3)."""
 
 _FIRST_PAUSE = timedelta(seconds=1)
-_SHORTEST_PAUSE = timedelta(milliseconds=10)
+_SHORTEST_PAUSE = timedelta(milliseconds=100)
 _FAILED = frozenset({"failed", "canceled", "cancelled"})
 
 

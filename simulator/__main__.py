@@ -15,7 +15,7 @@ from simulator.state import Config
 def main() -> None:
     """Serves the simulated cloud until it is told to stop."""
     parser = argparse.ArgumentParser(
-        prog="simulator", description="A simulated Microsoft cloud: Entra ID and Partner Center."
+        prog="simulator", description="A simulated Microsoft cloud: Entra ID, Partner Center, Graph, Azure."
     )
     parser.add_argument("--host", default=os.environ.get("SIMULATOR_HOST", "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("SIMULATOR_PORT", "8481")))
