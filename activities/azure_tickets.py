@@ -21,7 +21,7 @@ from microsoft.errors import ConsentMissing, Forbidden, MicrosoftError, NotFound
 from microsoft.operations import Operation, wait_for
 from microsoft.support import Communication, NewTicket, Place, Support, SupportTicket
 from microsoft.support import Contact as TicketContact
-from runtime.blobs import Blobs
+from runtime.blobs import BlobNotFound, Blobs
 
 LONGEST_OPERATION = timedelta(minutes=8)
 """How long Azure may take over a ticket before the attempt ends; the next one looks for it by its name."""
@@ -32,8 +32,11 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 T = TypeVar("T")
 
+_SEEN_WITHIN = timedelta(minutes=10)
+"""After so long a ticket that was sent before can be seen, if Azure took it."""
+
 # What Azure refuses for good: the plan or a right is missing, or the ticket isn't one it takes.
-_REFUSALS = (Rejected, Forbidden, ConsentMissing, NotFound)
+_REFUSALS = (Rejected, Forbidden, ConsentMissing)
 
 
 class AzureSubscription(Frozen):
@@ -73,6 +76,10 @@ class Filer(Frozen):
     language: str
 
 
+class _NotByUs(Exception):  # noqa: N818 - it is an answer, not a fault
+    """Why a person has to file the ticket."""
+
+
 class AzureTickets:
     """Files, reads and answers Azure support tickets on behalf of customers."""
 
@@ -102,24 +109,18 @@ class AzureTickets:
                         return AzureFiling(ticket=found)
                     operation = await self._resumed(place, started)
                     if operation is None:
-                        if wanted.send_before and datetime.now(UTC) >= wanted.send_before:
-                            return AzureFiling(refused=f"The deadline passed before Azure took ticket {name}.")
-                        if why := azure_tickets.attachments_refusal(claim.documents):
-                            return AzureFiling(refused=why)
+                        _check_time(name, wanted.send_before)
                         new = await self._new_ticket(place, claim, wanted.workspace)
-                        if isinstance(new, str):
-                            return AzureFiling(refused=new)
                         operation = await _to_its_end(self._support.create(place, name, new))
                     if operation is not None:
                         started[:] = [operation.url]
                         activity.heartbeat(operation.url)
-                        url = operation.url
-                        await wait_for(operation, lambda: self._support.look(place, url), longest=LONGEST_OPERATION)
+                        await self._until_over(place, operation, name)
+                    found = (await self.look_up(where, name)).ticket
+                except _NotByUs as error:
+                    return AzureFiling(refused=str(error))
                 except _REFUSALS as error:
                     return AzureFiling(refused=_why(error))
-                except TimeoutError:
-                    raise _not_yet(name) from None
-                found = (await self.look_up(where, name)).ticket
                 if found is None:
                     raise _not_yet(name)
                 return AzureFiling(ticket=found)
@@ -133,15 +134,31 @@ class AzureTickets:
         except NotFound:
             return None
 
-    async def _new_ticket(self, place: Place, claim: Claim, workspace: str) -> NewTicket | str:
-        """The ticket with its documents uploaded, or why there can't be one."""
+    async def _until_over(self, place: Place, operation: Operation, name: str) -> None:
+        try:
+            await wait_for(operation, lambda: self._support.look(place, operation.url), longest=LONGEST_OPERATION)
+        except (TimeoutError, NotFound):
+            raise _not_yet(name) from None
+
+    async def _new_ticket(self, place: Place, claim: Claim, workspace: str) -> NewTicket:
+        """The ticket, with its documents uploaded. Raises _NotByUs where there can't be one."""
+        if why := azure_tickets.attachments_refusal(claim.documents):
+            raise _NotByUs(why)
         person = azure_tickets.contact(claim, self._filer.contact)
         if person is None:
-            return "The claim's contact isn't the partner's, and CLAIMDESK_CONTACT_EMAIL names none for Microsoft."
-        classification = await self._support.classification(place.tenant, azure_tickets.SERVICE, *azure_tickets.PROBLEM)
-        await self._support.create_workspace(place, workspace)
+            raise _NotByUs("The claim's contact isn't the partner's, and CLAIMDESK_CONTACT_EMAIL names none of ours.")
+        try:
+            classification = await self._support.classification(
+                place.tenant, azure_tickets.SERVICE, *azure_tickets.PROBLEM
+            )
+            await self._support.create_workspace(place, workspace)
+        except NotFound as error:
+            raise _NotByUs(f"Azure doesn't show the partner what the ticket is about. {error}") from error
         for position, document in enumerate(claim.documents, 1):
-            content = await self._blobs.read(document.sha256, azure_tickets.LARGEST_FILE)
+            try:
+                content = await self._blobs.read(document.sha256, azure_tickets.LARGEST_FILE)
+            except BlobNotFound:
+                raise _NotByUs(f"The content of {document.id} is missing from the document store.") from None
             filename = azure_tickets.attachment_name(position, document)
             await self._support.upload(place, workspace, filename, content)
         first, _, last = person.name.rpartition(" ")
@@ -280,6 +297,16 @@ async def _to_its_end(sending: Awaitable[T]) -> T:
         raise
 
 
+def _check_time(name: str, send_before: datetime | None) -> None:
+    """Raises where it is too late to send anything; what an earlier attempt sent is given time to be seen."""
+    now = datetime.now(UTC)
+    if send_before is None or now < send_before:
+        return
+    if now < send_before + _SEEN_WITHIN:
+        raise _not_yet(name)
+    raise _NotByUs(f"The deadline passed before Azure took ticket {name}.")
+
+
 def _not_yet(name: str) -> ApplicationError:
     return ApplicationError(
         f"Azure doesn't show ticket {name} yet.", type="not_found", category=ApplicationErrorCategory.BENIGN
@@ -295,8 +322,6 @@ def _why(error: MicrosoftError) -> str:
             hint = "The service account needs the role Support Request Contributor on the subscription."
         case ConsentMissing():
             hint = "An administrator of the customer has to consent to the partner's application."
-        case NotFound():
-            hint = "Azure doesn't show the partner what the ticket is about."
         case _:
             hint = "Azure refused the ticket."
     return f"{hint} {error}"

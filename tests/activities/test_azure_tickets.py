@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
 from activities.azure_tickets import AzureFiling, AzureSubscription, FileAzureTicket, azure_subscription
@@ -230,11 +230,29 @@ async def test_a_customer_who_has_not_consented_is_an_answer_that_says_who_must(
 
 async def test_past_the_deadline_nothing_is_sent_but_what_was_is_found(desk: Desk, simulator: Simulator) -> None:
     late, in_time = await ready(desk, simulator), await ready(desk, simulator)
-    past = datetime.now(UTC) - timedelta(seconds=1)
-    assert "deadline passed" in ((await file(desk, late, send_before=past)).refused or "")
+    just_past = datetime.now(UTC) - timedelta(seconds=1)
+    with pytest.raises(ApplicationError) as early:  # an earlier attempt may have sent it, unseen so far
+        await file(desk, late, send_before=just_past)
+    assert (early.value.type, early.value.category) == ("not_found", ApplicationErrorCategory.BENIGN)
+    long_past = datetime.now(UTC) - timedelta(minutes=11)
+    assert "deadline passed" in ((await file(desk, late, send_before=long_past)).refused or "")
     assert tickets(simulator, late) == []
     await file(desk, in_time)
-    assert (await file(desk, in_time, send_before=past)).ticket is not None
+    assert (await file(desk, in_time, send_before=long_past)).ticket is not None
+
+
+async def test_a_document_whose_content_is_lost_is_an_answer_that_names_it(desk: Desk, simulator: Simulator) -> None:
+    claim = await ready(desk, simulator)
+    lost = claim.documents[1].model_copy(update={"sha256": "0" * 64})
+    refused = (await file(desk, claim.model_copy(update={"documents": (claim.documents[0], lost)}))).refused or ""
+    assert lost.id in refused
+    assert "missing" in refused
+    assert tickets(simulator, claim) == []
+
+
+async def test_an_azure_subscription_that_is_not_the_customers_is_an_answer(desk: Desk, simulator: Simulator) -> None:
+    claim = (await ready(desk, simulator)).model_copy(update={"azure_subscription_id": str(uuid4())})
+    assert "SubscriptionNotFound" in ((await file(desk, claim)).refused or "")
 
 
 async def test_no_document_is_left_behind(desk: Desk, simulator: Simulator) -> None:
