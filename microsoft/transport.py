@@ -111,14 +111,17 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         token: TokenSource | None = None,
+        once: bool = False,
     ) -> Answer:
         """Writes once (PUT, PATCH, POST): a request that was sent is never sent again, unless it was refused for its
         token (401). `body` None sends none.
 
+        With `once` not even then, for what moves money: the token is renewed for the next call, and Unavailable raised.
+
         Raises what `get` raises, Conflict, StaleETag, and Ambiguous when the outcome isn't known: the answer
         was lost or unreadable, or it was a 5xx, which says nothing about what was done before it.
         """
-        return await self._send(call, method, path, 1, token, headers, params=params, json=body)
+        return await self._send(call, method, path, 1, token, headers, params=params, json=body, once=once)
 
     async def ask(
         self,
@@ -176,6 +179,7 @@ class Transport:
         params: Mapping[str, str | int] | None = None,
         json: Mapping[str, object] | None = None,
         form: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> Answer:
         repeatable = attempts > 1
         request_id = str(uuid4())
@@ -208,8 +212,17 @@ class Transport:
             status = response.status_code
             if status < HTTPStatus.MULTIPLE_CHOICES:
                 return _accept(call, response, body, write=not repeatable)
-            if status == HTTPStatus.UNAUTHORIZED and bearer and refused is None:
+            if status == HTTPStatus.UNAUTHORIZED and token and bearer and refused is None:
                 # An expired or revoked token: the one answer that says for certain that nothing was done.
+                if once:
+                    await token(bearer)
+                    raise Unavailable(
+                        call.operation,
+                        call.host,
+                        status=status,
+                        description="the token was refused and nothing was done",
+                        correlation_id=call.correlation_id,
+                    )
                 refused, attempt = bearer, attempt - 1
                 continue
             pause = asked_pause(status, response.headers, body)

@@ -346,3 +346,18 @@ async def test_a_refused_token_is_named_to_the_source_so_that_it_gives_another()
     http = script.transport()
     await http.get(http.call("read"), "/x", token=source)
     assert asked == [None, SecretStr("token-1")]
+
+
+async def test_what_must_go_out_once_is_not_sent_again_even_for_a_refused_token() -> None:
+    asked: list[SecretStr | None] = []
+
+    async def source(refused: SecretStr | None) -> SecretStr:
+        asked.append(refused)
+        return SecretStr(f"token-{len(asked)}")
+
+    script = Script([answered(401), answered(200, {})])
+    http = script.transport()
+    with pytest.raises(Unavailable, match="the token was refused and nothing was done"):
+        await http.write(http.call("return"), "POST", "/x", {}, token=source, once=True)
+    assert len(script.requests) == 1
+    assert asked == [None, SecretStr("token-1")]
