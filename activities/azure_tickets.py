@@ -17,7 +17,7 @@ from domain.claims import Claim, Contact
 from domain.model import Frozen
 from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus
 from domain.triage import Route
-from microsoft.errors import ConsentMissing, Forbidden, MicrosoftError, NotFound, Rejected, SupportPlanTooLow
+from microsoft.errors import Ambiguous, ConsentMissing, Forbidden, MicrosoftError, NotFound, Rejected, SupportPlanTooLow
 from microsoft.operations import Operation, wait_for
 from microsoft.support import Communication, NewTicket, Place, Support, SupportTicket
 from microsoft.support import Contact as TicketContact
@@ -107,13 +107,13 @@ class AzureTickets:
                 try:
                     if (found := (await self.look_up(where, name)).ticket) is not None:
                         return AzureFiling(ticket=found)
-                    operation = await self._resumed(place, started)
+                    operation = await self._resumed(place, started.pop() if started else "")
                     if operation is None:
                         _check_time(name, wanted.send_before)
                         new = await self._new_ticket(place, claim, wanted.workspace)
                         operation = await _to_its_end(self._support.create(place, name, new))
                     if operation is not None:
-                        started[:] = [operation.url]
+                        started.append(operation.url)
                         activity.heartbeat(operation.url)
                         await self._until_over(place, operation, name)
                     found = (await self.look_up(where, name)).ticket
@@ -125,13 +125,14 @@ class AzureTickets:
                     raise _not_yet(name)
                 return AzureFiling(ticket=found)
 
-    async def _resumed(self, place: Place, started: list[str]) -> Operation | None:
-        """The operation that an earlier attempt began, None where there is none to go on with."""
-        if not started or not started[0]:
+    async def _resumed(self, place: Place, url: str) -> Operation | None:
+        """The operation that an earlier attempt began, None where there is none to go on with: one that failed for a
+        reason of Microsoft's own leaves the ticket's name free."""
+        if not url:
             return None
         try:
-            return await self._support.look(place, started[0])
-        except NotFound:
+            return await self._support.look(place, url)
+        except (NotFound, Ambiguous):
             return None
 
     async def _until_over(self, place: Place, operation: Operation, name: str) -> None:

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.azure_tickets import AzureSubscription, AzureTickets
 from activities.failures import told
+from activities.heartbeats import heartbeating
 from activities.signals import signal_claims
 from domain.messages import TicketNews
 from domain.model import Frozen, Refusal, Refused
@@ -119,18 +120,19 @@ class Tickets:
         nothing while no claim has a ticket. Raises ApplicationError for a listing that failed, after all the others.
         """
         waiting: defaultdict[AzureSubscription | None, list[OpenTicket]] = defaultdict(list)
-        for known in await self._records.open_claims_with_tickets():
-            waiting[_where(known)].append(known)
         report = TicketSweepReport(listed=0, changed=0, signalled=0)
         failed: ApplicationError | None = None
-        for where, open_tickets in waiting.items():
-            try:
-                with told():
-                    pages = self._azure.fingerprints(where) if where else self._fingerprints()
-                    async for page in pages:
-                        report = await self._tell(page, open_tickets, report)
-            except ApplicationError as error:
-                failed = failed or error
+        async with heartbeating(lambda: report.listed):
+            for known in await self._records.open_claims_with_tickets():
+                waiting[_where(known)].append(known)
+            for where, open_tickets in waiting.items():
+                try:
+                    with told():
+                        pages = self._azure.fingerprints(where) if where else self._fingerprints()
+                        async for page in pages:
+                            report = await self._tell(page, open_tickets, report)
+                except ApplicationError as error:
+                    failed = failed or error
         if failed is not None:
             raise failed
         await self._records.sweep_succeeded(TICKET_SWEEP, datetime.now(UTC))
@@ -144,7 +146,6 @@ class Tickets:
         self, now: Mapping[str, str], open_tickets: list[OpenTicket], report: TicketSweepReport
     ) -> TicketSweepReport:
         """Signals the claims of whose ticket this page says something else than the records."""
-        activity.heartbeat(report.listed)
         news = {
             known.claim_id: TicketNews(ticket_number=known.number, fingerprint=now[known.number])
             for known in open_tickets

@@ -147,6 +147,9 @@ def failure(
         )
     kind: type[MicrosoftError]
     match status, code:
+        case _ if status < HTTPStatus.INTERNAL_SERVER_ERROR and _is_foreign(status, body):
+            # A proxy's page, or a network's that wants a sign-in: Microsoft has said nothing, whatever the status says.
+            kind = Ambiguous if write else Malformed
         case 404, _:
             kind = NotFound
         case ((401 | 403), _):
@@ -194,6 +197,14 @@ def failed_operation(call: Call, code: str, message: str) -> MicrosoftError:
         description=_without([], message) or "the operation failed",
         correlation_id=call.correlation_id,
     )
+
+
+def _is_foreign(status: int, body: bytes) -> bool:
+    """Whether an answer isn't Microsoft's: it redirects nowhere, and its refusals are empty, JSON, or (storage) XML."""
+    if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return True
+    start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:6].lower()
+    return bool(start) and not start.startswith((b"{", b"<?xml", b"<error"))
 
 
 def _is_about_the_plan(description: str) -> bool:

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import random
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,16 +15,24 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.azure_tickets import AzureFiling, AzureSubscription, FileAzureTicket, azure_subscription
+from activities.azure_tickets import (
+    AzureFiling,
+    AzureSubscription,
+    AzureTickets,
+    FileAzureTicket,
+    azure_subscription,
+)
 from activities.tickets import LookUpTicket, ReplyToTicket
 from domain import lifecycle
 from domain.claims import Claim, Contact, Incident, Status
 from domain.evidence import Document
 from domain.roles import Role
 from domain.tickets import TicketLookup, TicketStatus
+from microsoft.clients import microsoft
 from tests.activities.conftest import Desk
 from tests.domain.samples import azure, document
-from tests.simulated import Simulator, azure_plan, azure_tickets
+from tests.simulated import Simulator, azure_plan, azure_tickets, settings_for
+from worker import filer
 
 FORM = b"%PDF-1.7\n%%EOF\n"
 
@@ -277,6 +286,47 @@ async def test_a_document_of_the_largest_size_arrives_in_two_pieces_and_whole(de
     await file(desk, claim.model_copy(update={"documents": (large,)}))
     [made] = tickets(simulator, claim)
     assert [each["sha256"] for each in made["files"]] == [hashlib.sha256(content).hexdigest()]
+
+
+@asynccontextmanager
+async def proxy(head: str, page: bytes = b"<html>Sign in to the hotel's network</html>") -> AsyncIterator[str]:
+    """Something between us and Azure that answers everything by itself; its address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {len(page)}\r\n\r\n".encode() + page)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "301 Moved\r\nlocation: https://hotel.example/",
+        "302 Found\r\nlocation: /",
+        "400 Bad Request",
+        "403 Forbidden",
+        "404 Not Found",
+        "407 Proxy Authentication Required",
+        "413 Too Large",
+        "451 Unavailable",
+    ],
+)
+async def test_a_proxys_page_is_no_word_of_microsofts(
+    desk: Desk, simulator: Simulator, tmp_path: Path, head: str
+) -> None:
+    claim = await ready(desk, simulator)
+    async with proxy(head) as url, microsoft(settings_for(simulator, tmp_path, azure_url=url)) as behind:
+        azure = AzureTickets(behind.support, desk.blobs, filer(settings_for(simulator, tmp_path)))
+        with pytest.raises(ApplicationError) as caught:
+            await desk.run(azure.file, request(claim))
+    assert (caught.value.type, caught.value.non_retryable) == ("malformed", False)
+    assert "hotel" not in str(caught.value)
+    assert (await file(desk, claim)).ticket is not None
 
 
 # Looked up, answered
