@@ -35,9 +35,18 @@ _HUGE_EXPONENT = re.compile(rb"\d[eE][+-]?\d{3}")
 # Of the sentence by which Azure refuses a ticket for its support plan; it has no code of its own (facts 2.1).
 _PLAN_WORDS = "support plan"
 
-# By these names an operation says that it failed for a reason of Microsoft's own (facts 1.7).
+# By these names an operation says that it failed for a reason of Microsoft's own (facts 1.7; the unavailable service
+# is ARM's own word).
 _TRANSIENT = frozenset(
-    {"internalservererror", "servertimeout", "billingtransienterror", "fulfillmenttransienterror", "operationfailed"}
+    {
+        "internalservererror",
+        "servertimeout",
+        "serviceunavailable",
+        "billingtransienterror",
+        "fulfillmenttransienterror",
+        "unauthenticatedrequeststhrottled",
+        "operationfailed",
+    }
 )
 _RIGHTS = frozenset({"authorizationfailed", "forbidden", "linkedauthorizationfailed", "invalidauthenticationtoken"})
 

@@ -7,11 +7,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import model_validator
 
-from microsoft.answers import Answer, Call, failed_operation
+from microsoft.answers import Answer, Call, failed_operation, read
 from microsoft.fields import Raw, Resource, Text, Word
 from microsoft.transport import TokenSource, Transport
 
@@ -24,19 +23,35 @@ _FAILED = frozenset({"failed", "canceled", "cancelled"})
 
 
 class OperationError(Resource):
-    """Why an operation failed. ARM and Graph write it in camelCase, support also in PascalCase."""
+    """Why an operation failed. ARM and Graph write it in camelCase, support also in PascalCase; a text alone counts
+    too. `message` takes in what the error's `details` and `innererror` say: the reason may stand there only."""
 
     code: Text = ""
     message: Text = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"message": value} if " " in value else {"code": value}
+        fields = _lower_keys(value)
+        details = fields.get("details")
+        parts = [fields, *(details if isinstance(details, list) else []), fields.get("innererror")]
+        said = [_lower_keys(part) for part in parts]
+        codes, messages = (
+            [str(each[key]) for each in said if isinstance(each.get(key), str | int) and each[key]]
+            for key in ("code", "message")
+        )
+        return {"code": codes[0] if codes else "", "message": "; ".join(dict.fromkeys(messages))}
 
-def _lower_keys(value: object) -> object:
-    return {str(key).lower(): each for key, each in value.items()} if isinstance(value, dict) else value
+
+def _lower_keys(value: object) -> Raw:
+    return {str(key).lower(): each for key, each in value.items()} if isinstance(value, dict) else {}
 
 
 class _Status(Resource):
     status: Word = ""
-    error: Annotated[OperationError | None, BeforeValidator(_lower_keys)] = None
+    error: OperationError | None = None
     properties: Raw | None = None
 
 
@@ -72,15 +87,26 @@ def accepted(answer: Answer) -> Operation | None:
 
 
 async def look(http: Transport, call: Call, url: str, token: TokenSource) -> Operation:
-    """One look at an operation. Raises what `failed_operation` gives where it failed, and what `Transport.get` does."""
+    """One look at an operation. Raises what `failed_operation` gives where it failed, and what `Transport.get` does.
+
+    A `Location` gives no status of an operation: 202 is under way, 204 or the resource itself is done (facts 4.4).
+    """
     answer = await http.get(call, url, token=token)
-    said = answer.read(_Status)
+    body = answer.data
+    if body is None and answer.status in (202, 204):
+        body = {}
+    said = read(_Status, _lower_keys(body) if isinstance(body, dict) else body, call)
     if said.status in _FAILED:
         error = said.error or OperationError()
         raise failed_operation(call, error.code, error.message)
-    if not said.status:
+    status = said.status
+    if not status and answer.status == 202:
+        status = "accepted"
+    elif not status and (answer.status == 204 or said.properties is not None):
+        status = "succeeded"
+    if not status:
         raise call.malformed("an operation without a status", answer.status)
-    return Operation(url, said.status, *_pause_and_data(answer))
+    return Operation(url, status, *_pause_and_data(answer))
 
 
 async def wait_for(
@@ -91,9 +117,11 @@ async def wait_for(
     async with asyncio.timeout(longest.total_seconds()):
         now, unsaid = started, _FIRST_PAUSE
         while not now.is_over:
-            pause = now.pause if now.is_pause_said else min(unsaid, now.pause)
+            pause = now.pause
+            if not now.is_pause_said:
+                pause, unsaid = unsaid, min(unsaid * 2, PAUSE_UNSAID)
             await asyncio.sleep(max(pause, _SHORTEST_PAUSE).total_seconds())
-            now, unsaid = await look_again(), unsaid * 2
+            now = await look_again()
     return now
 
 
