@@ -9,14 +9,18 @@ unknown one is just another word.
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from typing import Annotated
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasPath, BeforeValidator, Field
 
 from microsoft.fields import Id, Items, MaybeInstant, MaybeNumber, Number, Resource, Text, Word, instant
 
 _ORDER = re.compile(r"/reservationorders/([^/]+)(?:/reservations/([^/]+))?", re.IGNORECASE)
+
+LAG = timedelta(minutes=3)
+"""After which what was accepted is seen: the two minutes that a return asks to wait (recorded, facts 1.5), and the
+minute in which effects show."""
 
 CANCELLED = frozenset({"cancelled", "canceled"})
 SETTLED = frozenset({"succeeded", *CANCELLED})
@@ -213,7 +217,7 @@ def returned(
     `known` are the order's reservation ids before the return, `order` and `now` how order and reservations are told
     after it. Done is: the order settled, and `before` cancelled or smaller. The order alone answers at once, first with
     its old state or `Pending`: a poller that takes HTTP 200 for the end is wrong (facts 1.5). What is kept of a part
-    given back comes as a new reservation, or it stays in the old one.
+    given back comes as a new reservation, or it stays in the old one; several that could be it decide nothing.
     """
     old = next((each for each in now if each.reservation_id == before.reservation_id), None)
     if order.state not in SETTLED or old is None:
@@ -222,6 +226,41 @@ def returned(
         return Returned(old.reservation_id) if old.quantity == before.quantity - quantity else None
     if quantity >= before.quantity:
         return Returned("")
-    new = [each for each in now if each.reservation_id not in known and each.state not in CANCELLED]
+    new = [each for each in now if each.reservation_id not in known and each.state == "succeeded"]
     kept = [each.reservation_id for each in new if each.quantity == before.quantity - quantity]
     return Returned(kept[0]) if len(kept) == 1 else None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An order and its reservations, as they were told at one time."""
+
+    order: Order
+    reservations: Sequence[Reservation]
+
+
+def fate(
+    reservation_id: str, quantity: int, before: Seen, now: Seen, passed: timedelta, lag: timedelta = LAG
+) -> Returned | Literal["open", "not done", "undecided"]:
+    """What became of a return that was perhaps sent: its answer was lost (Ambiguous), or the process died after it had
+    noted that it would send.
+
+    `before` is what was kept before that note: the reservation, in an order with nothing under way (SETTLED). `passed`
+    is the time from the last instant at which the return can have been sent to the beginning of the look. Look again
+    after `open`: `lag` isn't over, or the order is at work, which the caller bounds. Send again only after `not done`:
+    everything is as it was before, to the etag. `undecided` is for a person: something changed, but not to what this
+    return would have made of it. A return of as much by somebody else, at the portal, can't be told from ours.
+    """
+    old = next(each for each in before.reservations if each.reservation_id == reservation_id)
+    known = {each.reservation_id for each in before.reservations}
+    done = returned(old, quantity, known, now.order, now.reservations)
+    if done is not None:
+        return done
+    if passed < lag or now.order.state not in SETTLED:
+        return "open"
+    return "not done" if _marks(before) == _marks(now) else "undecided"
+
+
+def _marks(seen: Seen) -> object:
+    members = {each.reservation_id: (each.state, each.quantity, each.etag) for each in seen.reservations}
+    return seen.order.state, seen.order.etag, members

@@ -5,9 +5,9 @@ Policy errors come with HTTP 200: they are part of a quote, and a quote with any
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, AliasPath, BeforeValidator, Field
+from pydantic import AfterValidator, AliasPath, BeforeValidator, Field, model_validator
 
 from microsoft.fields import Id, Items, MaybeNumber, Resource, Text, Word
 from microsoft.reservation_models import Payment, Price, inside, last_id
@@ -40,17 +40,23 @@ def _limits(name: str) -> AliasPath:
 class RefundQuote(Resource):
     """What a return would give. `refund` is paid back, in the billing currency; `priced_refund` is the same in the
     pricing currency, in which `consumed_total` (of the last 12 months) and `limit` are told too. `session_id` is what
-    the return has to name, once."""
+    the return has to name, once. Session, quantity and refund may only be missing where there are policy errors."""
 
-    session_id: Annotated[Id, Field(validation_alias=inside("sessionId"), min_length=1)]
+    session_id: Annotated[Id, Field(validation_alias=inside("sessionId"))] = ""
     reservation: Annotated[Id, Field(validation_alias="id")] = ""
-    quantity: Annotated[int, Field(validation_alias=inside("quantity"))]
-    refund: Annotated[Price, Field(validation_alias=inside("billingRefundAmount"))]
+    quantity: Annotated[int | None, Field(validation_alias=inside("quantity"))] = None
+    refund: Annotated[Price | None, Field(validation_alias=inside("billingRefundAmount"))] = None
     priced_refund: Annotated[Price | None, Field(validation_alias=inside("pricingRefundAmount"))] = None
     billing: Annotated[BillingInformation | None, Field(validation_alias=inside("billingInformation"))] = None
     consumed_total: Annotated[Price | None, Field(validation_alias=_limits("consumedRefundsTotal"))] = None
     limit: Annotated[Price | None, Field(validation_alias=_limits("maxRefundLimit"))] = None
     policy_errors: Annotated[Items[PolicyError], Field(validation_alias=_limits("policyErrors"))] = ()
+
+    @model_validator(mode="after")
+    def _can_be_acted_on(self) -> Self:
+        if not self.policy_errors and (not self.session_id or self.quantity is None or self.refund is None):
+            raise ValueError("neither a refund nor what forbids it")
+        return self
 
 
 class ItemGivenUp(Resource):
@@ -77,15 +83,21 @@ class ItemBought(Resource):
 
 class Exchange(Resource):
     """An exchange as quoted or as carried out, in the billing currency. `refunds` includes the cancelled payments to
-    come, and `net_payable` is purchases less refunds."""
+    come, and `net_payable` is purchases less refunds. Without a session only where there are policy errors."""
 
-    session_id: Annotated[Id, Field(min_length=1)]
+    session_id: Id = ""
     net_payable: Price | None = None
     refunds: Annotated[Price | None, Field(validation_alias="refundsTotal")] = None
     purchases: Annotated[Price | None, Field(validation_alias="purchasesTotal")] = None
     given_up: Annotated[Items[ItemGivenUp], Field(validation_alias="reservationsToExchange")] = ()
     bought: Annotated[Items[ItemBought], Field(validation_alias="reservationsToPurchase")] = ()
     policy_errors: Annotated[Items[PolicyError], Field(validation_alias=AliasPath("policyResult", "policyErrors"))] = ()
+
+    @model_validator(mode="after")
+    def _can_be_acted_on(self) -> Self:
+        if not self.policy_errors and not self.session_id:
+            raise ValueError("neither a session nor what forbids it")
+        return self
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 Reservations belong to a tenant, and the token's tenant says to which: every call takes the customer's.
 
-What moves money is sent once. After Ambiguous, a `purchase` may be sent again: its order id makes it the same one. An
-`exchange` is looked for by its session first, whose id its operation has. `give_back` has no such id: look at order and
-reservations, and never send it again unless they show for certain that nothing was done.
+What moves money is sent once. After Ambiguous, or when a process died after it had noted that it would send:
+- a `purchase` may be sent again: its order id makes it the same one;
+- an `exchange` is looked for by its session (`exchange_url`), whose id its operation has. NotFound is proof that it was
+  never accepted only once `LAG` is over;
+- a `give_back` has no such id: keep what was `seen` before it, look again, and let `reservation_models.fate` decide.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -20,7 +22,7 @@ from microsoft.fields import Id, Items, Raw, Resource, Word, in_path
 from microsoft.identity import AZURE, Identity
 from microsoft.operations import PAUSE_UNSAID, OperationError, accepted
 from microsoft.paging import by_next_link
-from microsoft.reservation_models import Order, Reservation, inside, last_id, order_path, reservation_path
+from microsoft.reservation_models import Order, Reservation, Seen, inside, last_id, order_path, reservation_path
 from microsoft.reservation_quotes import CatalogItem, Exchange, ExchangeState, PriceQuote, RefundQuote
 from microsoft.reservation_requests import Change, Purchase
 from microsoft.transport import TokenSource, Transport
@@ -101,6 +103,10 @@ class Reservations:
         pages = by_next_link(self._http, call, path, self._token(tenant, call), VERSION)
         return [read(Reservation, item, call) async for items in pages for item in items]
 
+    async def seen(self, tenant: str, order_id: str) -> Seen:
+        """An order with its reservations, to know what a return did. Raises NotFound."""
+        return Seen(await self.order(tenant, order_id), await self.of_order(tenant, order_id))
+
     async def reservation(self, tenant: str, order_id: str, reservation_id: str) -> Reservation:
         """One reservation, with what its renewal would cost. Raises NotFound."""
         call = self._http.call("read reservation")
@@ -131,7 +137,7 @@ class Reservations:
         """
         call = self._http.call("change reservation")
         path = reservation_path(in_path(order_id, call), in_path(reservation_id, call))
-        return await self._write(tenant, call, "PATCH", path, change.body())
+        return _pause(await self._write(tenant, call, "PATCH", path, change.body()))
 
     async def refund_quote(self, tenant: str, order_id: str, reservation_id: str, quantity: int) -> RefundQuote:
         """What giving back `quantity` would pay. It may hold policy errors instead of being refused."""
@@ -156,7 +162,7 @@ class Reservations:
                 "returnReason": reason,
             }
         }
-        return await self._write(tenant, call, "POST", path, body)
+        return _pause(await self._write(tenant, call, "POST", path, body, once=True))
 
     async def exchange_quote(
         self, tenant: str, given_up: Sequence[tuple[str, str, int]], bought: Sequence[Purchase]
@@ -185,15 +191,17 @@ class Reservations:
         call = self._http.call("look at exchange quote")
         return _succeeded(call, _state(await self._http.get(call, url, token=self._token(tenant, call)), url))
 
-    async def exchange(self, tenant: str, session_id: str) -> timedelta:
-        """Carries out a quoted exchange. Look at it by `exchange_url(session_id)`, after Ambiguous too."""
+    async def exchange(self, tenant: str, session_id: str) -> ExchangeState:
+        """Carries out a quoted exchange; look at it by the address of what is given. Sent once, never again."""
         call = self._http.call("exchange reservations")
         body: Raw = {"properties": {"sessionId": session_id}}
-        return await self._write(tenant, call, "POST", "/providers/Microsoft.Capacity/exchange", body)
+        answer = await self._write(tenant, call, "POST", "/providers/Microsoft.Capacity/exchange", body, once=True)
+        url = answer.headers.get("azure-asyncoperation") or answer.headers.get("location") or exchange_url(session_id)
+        return ExchangeState(url, "accepted", _pause(answer), None)
 
     async def look_at_exchange(self, tenant: str, url: str) -> ExchangeState:
         """One look at an exchange, which was recorded to take 18 minutes. A failed one is told, not raised: a part of
-        it may be done. Raises NotFound for one that was never accepted."""
+        it may be done. Raises NotFound for one that was never accepted, or can't be seen yet."""
         call = self._http.call("look at exchange")
         return _state(await self._http.get(call, url, token=self._token(tenant, call)), url)
 
@@ -216,7 +224,7 @@ class Reservations:
     async def purchase(self, tenant: str, order_id: str, purchase: Purchase) -> timedelta:
         """Buys what was priced under `order_id`; the same again buys nothing more. Done once the order is settled."""
         call = self._http.call("purchase reservation")
-        return await self._write(tenant, call, "PUT", order_path(in_path(order_id, call)), purchase.body())
+        return _pause(await self._write(tenant, call, "PUT", order_path(in_path(order_id, call)), purchase.body()))
 
     async def role_assignments(self, tenant: str, order_id: str) -> list[RoleAssignment]:
         """Who may do what with an order, rights from above it included."""
@@ -243,16 +251,20 @@ class Reservations:
     async def _ask(self, tenant: str, call: Call, path: str, body: Raw) -> Answer:
         return await self._http.ask(call, path, body, params=VERSION, token=self._token(tenant, call))
 
-    async def _write(self, tenant: str, call: Call, method: str, path: str, body: Raw) -> timedelta:
-        answer = await self._http.write(call, method, path, body, params=VERSION, token=self._token(tenant, call))
-        # Nothing else of the answer counts: it is done or under way, whatever is wrong with how that is told.
-        if answer.status != 202:
-            return timedelta()
-        return PAUSE_UNSAID if answer.retry_after is None else answer.retry_after
+    async def _write(self, tenant: str, call: Call, method: str, path: str, body: Raw, *, once: bool = False) -> Answer:
+        token = self._token(tenant, call)
+        return await self._http.write(call, method, path, body, params=VERSION, token=token, once=once)
 
 
 def _assignments(order_id: str, call: Call) -> str:
     return f"{order_path(in_path(order_id, call))}/providers/Microsoft.Authorization/roleAssignments"
+
+
+def _pause(answer: Answer) -> timedelta:
+    # Nothing else of the answer counts: it is done or under way, whatever is wrong with how that is told.
+    if answer.status != 202:
+        return timedelta()
+    return PAUSE_UNSAID if answer.retry_after is None else answer.retry_after
 
 
 def _to_return(order_id: str, reservation_id: str, quantity: int) -> Raw:

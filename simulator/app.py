@@ -89,7 +89,7 @@ def create_app(config: Config) -> FastAPI:
     app = FastAPI(
         title="A simulated Microsoft cloud",
         version="1",
-        summary="Entra ID, Partner Center, Graph, Azure, for tests and a demo; the side door plays people and Microsoft.",
+        summary="Entra ID, Partner Center, Graph, Azure, for tests and a demo; a side door plays people and Microsoft.",
         lifespan=closing,
         openapi_url="/_simulator/openapi.json",
         docs_url="/_simulator/docs",

@@ -5,7 +5,8 @@ own, an exchange's that of its session. An exchange is PendingRefunds for about 
 asks to wait 5), then PendingPurchases (asks to wait 30), and done after 18 minutes; each item has a status of its own.
 
 Decided where the facts are silent: the codes of an exchange's policy errors are made up here, but for those that a
-refund knows; a session carried out before is accepted again and does nothing more; no savings plans.
+refund knows; a session carried out before is accepted again and does nothing more, unless the side door made a
+reservation so; no savings plans.
 """
 
 import json
@@ -29,7 +30,7 @@ from simulator.capacity_models import (
     Terms,
 )
 from simulator.capacity_money import Sums, sku_named, sums
-from simulator.capacity_orders import VERSION, Orders, tenant_of
+from simulator.capacity_orders import LONGEST_LAG, VERSION, Orders, tenant_of
 from simulator.capacity_requests import CalculateExchangeRequest, ExchangeRequest, PurchaseRequest, asked
 from simulator.capacity_wire import billing_information, price, purchase_body, reservation_id_of
 from simulator.tokens import Claims
@@ -134,19 +135,20 @@ class Exchanges:
         session = self.cloud.store.get(ExchangeSession, session_id)
         if session is None or session.customer_id.lower() != caller.tid:
             raise AzureError(400, "InvalidRequestContent", "There is no such session.")
-        if session.started is not None:
-            return session
-        if session.is_forbidden or session.is_outdated:
-            raise AzureError(400, "OperationCannotBePerformedInCurrentState", "The session can't be carried out.")
         seen = [
             self.orders.reservation(self.orders.order(caller, each.order_id, "give_back"), each.reservation_id)
             for each in session.given
         ]
+        if session.started is not None and not any(one.reuses_sessions for one in seen):
+            return session
+        if session.is_forbidden or session.is_outdated:
+            raise AzureError(400, "OperationCannotBePerformedInCurrentState", "The session can't be carried out.")
         pairs = [(one, each.quantity) for one, each in zip(seen, session.given, strict=True)]
         codes = self.errors(pairs, [each.terms for each in session.bought], Decimal(0))
         if codes:
             raise AzureError(400, codes[0], MESSAGES[codes[0]])
-        begun = session.model_copy(update={"started": self.cloud.now()})
+        found_at = self.orders.after(LONGEST_LAG if any(one.exchanges_late for one in seen) else 0)
+        begun = session.model_copy(update={"started": self.cloud.now(), "found_at": found_at})
         self.cloud.write_now(begun)
         self.orders.account("exchange", session.customer_id, session_id=session.id)
         self.carry_out(begun, pairs)
@@ -169,7 +171,7 @@ class Exchanges:
     def told(self, operation_id: str, caller: Claims) -> tuple[dict[str, object], int]:
         """An operation as it stands, and the seconds it asks to wait; 0 once it is over. Raises a 404."""
         session = self.cloud.store.get(ExchangeSession, operation_id)
-        if session is not None and session.started is not None and session.customer_id.lower() == caller.tid:
+        if session is not None and session.customer_id.lower() == caller.tid and self.is_found(session):
             return self.exchange_told(session)
         quotes = self.cloud.store.listed(ExchangeSession, parent=operation_id)
         if not quotes or quotes[0].customer_id.lower() != caller.tid:
@@ -179,6 +181,10 @@ class Exchanges:
             return operation(quoted.quote_id, "Pending"), 5
         body = json.loads(quoted.body, parse_float=Decimal)
         return operation(quoted.quote_id, "Succeeded", properties=body), 0
+
+    def is_found(self, session: ExchangeSession) -> bool:
+        """Whether an exchange was accepted and can be seen."""
+        return session.found_at is not None and session.found_at <= self.cloud.now()
 
     def exchange_told(self, session: ExchangeSession) -> tuple[dict[str, object], int]:
         """An exchange as it stands."""

@@ -46,13 +46,17 @@ class Terms(Model):
 
 
 class ReservationTraits(Terms):
-    """How Microsoft treats a reservation. `changes_slowly`: a change of it is answered with a 202, not when done."""
+    """How Microsoft treats a reservation. `changes_slowly`: a change of it is answered with a 202, not when done.
+    `reuses_sessions`: a session does its return or exchange each time it is sent. `exchanges_late`: the operation of an
+    exchange isn't found at first."""
 
     unit_price: Decimal = Decimal("365.00")
     billing_currency: str = "EUR"
     rate: Decimal = Decimal("0.92")
     is_refundable: bool = True
     changes_slowly: bool = False
+    reuses_sessions: bool = False
+    exchanges_late: bool = False
     exchange_outcome: ExchangeOutcome = "succeeds"
 
 
@@ -151,7 +155,8 @@ class Bought(Model):
 
 class ExchangeSession(Document):
     """An exchange quoted and, from `started` on, carried out. `body` is the quote's `properties`, as JSON. Its quote is
-    an operation of another id; the exchange's operation has the id of the session (recorded)."""
+    an operation of another id; the exchange's operation has the id of the session (recorded), and is found from
+    `found_at` on."""
 
     kind: ClassVar[str] = "exchange_session"
     quote_id: str
@@ -163,6 +168,7 @@ class ExchangeSession(Document):
     is_forbidden: bool = False
     outcome: ExchangeOutcome = "succeeds"
     started: Instant | None = None
+    found_at: Instant | None = None
     is_outdated: bool = False
 
     def parent_id(self) -> str:

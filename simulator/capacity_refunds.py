@@ -4,8 +4,9 @@ Recorded: policy errors come with HTTP 200; a return is accepted with the quote'
 order, which at once answers 200 and `Pending`. A return has no id that would make it repeatable: two accepted calls
 with two sessions are two returns, also while the first can't be seen yet.
 
-Decided where the facts are silent: a session is good for one return and as long as the state lives, or until the side
-door makes it outdated; a return that policy or state forbids is a 400 with the policy's code.
+Decided where the facts are silent: a session is good for one return (for more, where the side door made the reservation
+so) and as long as the state lives, or until the side door makes it outdated; a return that policy or state forbids is a
+400 with the policy's code.
 """
 
 import uuid
@@ -104,9 +105,9 @@ class Refunds:
             wanted.quantity,
         ):
             raise AzureError(400, "InvalidRequestContent", "The session is not of this return.")
-        if session.is_used or session.is_outdated:
-            raise AzureError(400, "OperationCannotBePerformedInCurrentState", "The session can't be used any more.")
         one = self.orders.member(order.id, reservation_id)
+        if (session.is_used and not (one and one.reuses_sessions)) or session.is_outdated:
+            raise AzureError(400, "OperationCannotBePerformedInCurrentState", "The session can't be used any more.")
         codes = self.errors(order, one, wanted.quantity)
         if one is None or codes:
             raise AzureError(400, codes[0], MESSAGES[codes[0]])

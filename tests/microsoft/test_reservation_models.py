@@ -15,14 +15,14 @@ from pydantic import SecretStr, ValidationError
 from microsoft.answers import parse_json
 from microsoft.errors import Ambiguous, Malformed, MicrosoftError, NotFound, Rejected, Unavailable
 from microsoft.identity import Identity
-from microsoft.reservation_models import Order, Reservation, Returned, order_and_reservation, returned
+from microsoft.reservation_models import LAG, Order, Reservation, Returned, Seen, fate, order_and_reservation, returned
 from microsoft.reservation_quotes import CatalogItem, Exchange, RefundQuote
 from microsoft.reservation_requests import Change, Purchase, Scope
 from microsoft.reservations import Reservations, exchange_url
 from tests.microsoft.stand_ins import Reply, Script
 
 TENANT = "44444444-aaaa-4bbb-8ccc-dddddddddddd"
-ORDER, ONE, TWO = (f"{number}0000000-aaaa-4bbb-8ccc-dddddddddddd" for number in (1, 2, 3))
+ORDER, ONE, TWO, THREE = (f"{number}0000000-aaaa-4bbb-8ccc-dddddddddddd" for number in (1, 2, 3, 4))
 BUY = Purchase(
     sku="Standard_D2s_v3",
     location="westeurope",
@@ -152,6 +152,7 @@ def test_money_keeps_its_digits_in_two_currencies() -> None:
         ' "consumedRefundsTotal": {"currencyCode": "USD", "amount": 431.93}}}}}'
     )
     found = RefundQuote.model_validate(parse_json(text.encode()))
+    assert found.refund is not None
     assert (found.refund.currency, str(found.refund.amount)) == ("GBP", "1234567890123.10")
     assert found.priced_refund is not None
     assert (found.priced_refund.currency, str(found.priced_refund.amount)) == ("USD", "0.1")
@@ -201,6 +202,9 @@ def one_of(key: str, state: str, quantity: int) -> Reservation:
         (2, "Succeeded", [(ONE, "Succeeded", 3)], Returned(ONE)),
         (2, "Succeeded", [(ONE, "Succeeded", 4)], None),
         (2, "Succeeded", [(ONE, "Cancelled", 5), (TWO, "Succeeded", 4)], None),
+        (2, "Succeeded", [(ONE, "Cancelled", 5), (TWO, "Failed", 3)], None),
+        (2, "Succeeded", [(ONE, "Cancelled", 5), (TWO, "Succeeded", 3), (THREE, "Succeeded", 3)], None),
+        (2, "Succeeded", [(ONE, "Cancelled", 5), (TWO, "Failed", 3), (THREE, "Succeeded", 3)], Returned(THREE)),
         (2, "Succeeded", [(TWO, "Succeeded", 3)], None),
         (2, "Succeeded", [], None),
     ],
@@ -220,15 +224,95 @@ def test_when_a_return_is_done(
     assert returned(before, quantity, {ONE}, told, members) == found
 
 
+def order_of(state: str, etag: int = 7) -> Order:
+    key = f"/providers/Microsoft.Capacity/reservationOrders/{ORDER}"
+    return Order.model_validate({"id": key, "etag": etag, "properties": {"provisioningState": state}})
+
+
 def test_a_reservation_known_before_is_nobodys_successor() -> None:
-    told = Order.model_validate(
-        {
-            "id": f"/providers/Microsoft.Capacity/reservationOrders/{ORDER}",
-            "properties": {"provisioningState": "Succeeded"},
-        }
-    )
     members = [one_of(ONE, "Cancelled", 5), one_of(TWO, "Succeeded", 3)]
-    assert returned(one_of(ONE, "Succeeded", 5), 2, {ONE, TWO}, told, members) is None
+    assert returned(one_of(ONE, "Succeeded", 5), 2, {ONE, TWO}, order_of("Succeeded"), members) is None
+
+
+SAME, MADE = [(ONE, "Succeeded", 5)], [(ONE, "Cancelled", 5), (TWO, "Succeeded", 3)]
+
+
+@pytest.mark.parametrize(
+    ("passed", "order", "now", "found"),
+    [
+        (timedelta(), order_of("Succeeded"), SAME, "open"),
+        (LAG - timedelta(seconds=1), order_of("Succeeded"), SAME, "open"),
+        (LAG, order_of("Succeeded"), SAME, "not done"),
+        (timedelta(), order_of("Succeeded", 9), MADE, Returned(TWO)),
+        (LAG * 2, order_of("Succeeded", 9), MADE, Returned(TWO)),
+        (LAG * 9, order_of("Pending", 8), SAME, "open"),
+        (LAG * 9, order_of("SomethingNew", 8), MADE, "open"),
+        # It was at work meanwhile, and its reservations can't be seen yet.
+        (LAG, order_of("Succeeded", 9), SAME, "undecided"),
+        (LAG, order_of("Cancelled"), SAME, "undecided"),
+        (LAG, order_of("Succeeded"), [(ONE, "Cancelled", 5), (TWO, "Succeeded", 4)], "undecided"),
+        (LAG, order_of("Succeeded"), [(ONE, "Succeeded", 5), (TWO, "Succeeded", 3)], "undecided"),
+        (LAG, order_of("Succeeded"), [], "undecided"),
+    ],
+)
+def test_what_became_of_a_return_that_was_perhaps_sent(
+    passed: timedelta, order: Order, now: Sequence[tuple[str, str, int]], found: object
+) -> None:
+    before = Seen(order_of("Succeeded"), [one_of(ONE, "Succeeded", 5)])
+    after = Seen(order, [one_of(*each) for each in now])
+    assert fate(ONE, 2, before, after, passed) == found
+
+
+def test_a_reservation_that_was_changed_meanwhile_is_not_as_it_was() -> None:
+    before = Seen(order_of("Succeeded"), [one_of(ONE, "Succeeded", 5)])
+    now = Seen(before.order, [before.reservations[0].model_copy(update={"etag": 9})])
+    assert fate(ONE, 2, before, now, LAG) == "undecided"
+
+
+@pytest.mark.parametrize("more", [{}, {"sessionId": None, "quantity": None, "billingRefundAmount": None}])
+def test_a_refund_that_is_only_forbidden_needs_no_session_and_no_amount(more: dict[str, object]) -> None:
+    policy = {"properties": {"policyErrors": [{"code": "ReservationIdNotInReservationOrder"}]}}
+    found = RefundQuote.model_validate({"properties": {**more, "policyResult": policy}})
+    assert [each.code for each in found.policy_errors] == ["reservationidnotinreservationorder"]
+    assert (found.session_id, found.refund) == ("", None)
+    exchange = {"sessionId": None, "policyResult": {"policyErrors": [{"code": "x"}]}}
+    assert Exchange.model_validate(exchange).session_id == ""
+
+
+@pytest.mark.parametrize("missing", ["sessionId", "quantity", "billingRefundAmount"])
+def test_a_quote_that_nothing_forbids_is_whole(missing: str) -> None:
+    whole = {"sessionId": "S", "quantity": 1, "billingRefundAmount": {"currencyCode": "GBP", "amount": Decimal(1)}}
+    RefundQuote.model_validate({"properties": whole})
+    with pytest.raises(ValidationError):
+        RefundQuote.model_validate({"properties": whole | {missing: None}})
+    with pytest.raises(ValidationError):
+        Exchange.model_validate({"sessionId": None, "netPayable": None})
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"Azure-AsyncOperation": "/a?sig=%2f", "Location": "/b"}, "/a?sig=%2f"),
+        ({"Location": "/b"}, "/b"),
+        ({}, exchange_url("session")),
+    ],
+)
+async def test_an_exchange_is_looked_at_where_microsoft_says(headers: dict[str, str], url: str) -> None:
+    it, _ = client(httpx.Response(202, headers=headers))
+    assert (await it.exchange(TENANT, "session")).url == url
+
+
+async def test_what_moves_money_is_not_sent_again_for_a_refused_token() -> None:
+    writes: list[Callable[[Reservations], Awaitable[object]]] = [
+        lambda it: it.give_back(TENANT, ORDER, ONE, 1, "session", "reason"),
+        lambda it: it.exchange(TENANT, "session"),
+    ]
+    for write in writes:
+        it, script = client(httpx.Response(401), httpx.Response(200, json={"access_token": "b", "expires_in": 3600}))
+        with pytest.raises(Unavailable):
+            await write(it)
+        sent = [request for request in script.requests if "Microsoft.Capacity" in request.url.path]
+        assert len(sent) == 1
 
 
 @pytest.mark.parametrize(
@@ -242,9 +326,10 @@ def test_a_reservation_known_before_is_nobodys_successor() -> None:
 )
 async def test_what_was_accepted_is_never_taken_for_malformed(answer: httpx.Response, pause: int) -> None:
     """Money has moved, or is moving: whatever is missing in how that is told, it isn't an error."""
+    it, _ = client(answer)
+    assert (await it.exchange(TENANT, "session")).pause == timedelta(seconds=pause)
     writes: list[Callable[[Reservations], Awaitable[timedelta]]] = [
         lambda it: it.give_back(TENANT, ORDER, ONE, 1, "session", "reason"),
-        lambda it: it.exchange(TENANT, "session"),
         lambda it: it.purchase(TENANT, ORDER, BUY),
         lambda it: it.update(TENANT, ORDER, ONE, Change(name="x")),
     ]

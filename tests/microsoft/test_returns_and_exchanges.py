@@ -21,6 +21,7 @@ async def test_a_refund_quote_in_both_currencies(azure: Reservations, add: Add) 
     days = Decimal((datetime.now(UTC).date() - datetime.fromisoformat(one["purchased"]).date()).days)
     quote = await azure.refund_quote(CUSTOMER, one["order_id"], one["id"], 2)
     assert quote.policy_errors == ()
+    assert quote.refund is not None
     assert (quote.quantity, quote.refund.currency) == (2, "EUR")
     assert quote.priced_refund is not None
     assert quote.priced_refund.currency == "USD"
@@ -146,8 +147,9 @@ async def test_the_pause_between_looks_is_microsofts(azure: Reservations, add: A
     session = (await quoted(azure, one, 1, purchase(one))).exchange
     assert session is not None
     simulator.door.put("/behaviour", json={"time_scale": 1.0})
-    assert await azure.exchange(CUSTOMER, session.session_id) == timedelta(seconds=5)
-    state = await azure.look_at_exchange(CUSTOMER, exchange_url(session.session_id))
+    accepted = await azure.exchange(CUSTOMER, session.session_id)
+    assert (accepted.status, accepted.pause) == ("accepted", timedelta(seconds=5))
+    state = await azure.look_at_exchange(CUSTOMER, accepted.url)
     assert (state.status, state.pause, state.exchange) == ("pendingrefunds", timedelta(seconds=5), None)
 
 
