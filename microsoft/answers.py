@@ -9,6 +9,7 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Never, TypeVar
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ValidationError
 
@@ -275,8 +276,16 @@ def texts(value: object) -> list[str]:
     return list({value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]})
 
 
+def query_texts(query: bytes) -> list[str]:
+    """The same of an address's query, which may be signed: the whole, and each value as it stands there and as it
+    reads."""
+    whole = query.decode("ascii")
+    values = [pair.partition("=")[2] for pair in whole.split("&")]
+    return texts([whole, values, [unquote(each) for each in values], [quote(unquote(each), "") for each in values]])
+
+
 def _without(secrets: list[str], text: str) -> str:
     """`text` without what we sent, and without anything that looks like a token."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[withheld]")
     return re.sub(r"\beyJ[\w-]{8,}(\.[\w-]*)*|(?<=Bearer )\S+", "[withheld]", text)

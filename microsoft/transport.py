@@ -15,12 +15,11 @@ import httpx
 import structlog
 from pydantic import SecretStr
 
-from microsoft.answers import Answer, Call, asked_pause, content_type, failure, parse_json, texts
+from microsoft.answers import Answer, Call, asked_pause, content_type, failure, parse_json, query_texts, texts
+from microsoft.bodies import ENCODING, LONGEST_ANSWER, read_body
 from microsoft.errors import Ambiguous, Unavailable
 
 ATTEMPTS = 3
-LONGEST_ANSWER = 32 * 1024 * 1024
-LONGEST_ERROR = 64 * 1024
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 # Gives a bearer token; the argument is one that was just refused, so that another is wanted.
@@ -37,12 +36,14 @@ _log = structlog.get_logger(__name__)
 # What httpx raises before the first byte of a request is out.
 _NOT_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 _TOO_LONG = "answer too long"
+_TOO_SLOW = "answer too slow"
 
 
 class Transport:
     """One HTTP client for one host. Close it with `aclose`.
 
-    `timeout` (seconds) bounds each wait for the host, not the whole call. A 429 or 503 asking for at most
+    `timeout` (seconds) bounds each wait for the host, four times as much a whole answer, which might drip; of a
+    `stream` only its head. A 429 or 503 asking for at most
     `longest_pause` seconds is waited out here; a longer one is the caller's (Temporal's) to wait for.
     `backoff` is the unit in seconds of the pauses between attempts: 1, then 3 of them, as Microsoft's SDK does.
 
@@ -67,12 +68,13 @@ class Transport:
         self._ids = ids
         self._backoff = backoff
         self._longest_pause = longest_pause
+        self._longest_exchange = 4 * timeout
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
             # Connections are dropped before servers do it: a write on one just closed would look ambiguous.
             limits=httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=3.0),
-            headers={"Accept": "application/json"},
+            headers={"Accept": "application/json", "Accept-Encoding": ENCODING},
             follow_redirects=False,
             # A proxy from the environment is for the internet, not for a simulator on this machine.
             trust_env=url.host not in LOOPBACK,
@@ -142,20 +144,24 @@ class Transport:
         Once, without a retry; close it where it isn't read to its end. Raises what `get` raises, and Unavailable when
         the rest is lost.
         """
-        request = self._request(call, "GET", path, {"Accept": "*/*"}, str(uuid4()))
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
+        request = self._request(call, "GET", path, headers, str(uuid4()))
         started = time.monotonic()
         response, lost = None, ""
         try:
-            response = await self._client.send(request, stream=True)
+            async with asyncio.timeout(self._longest_exchange):
+                response = await self._client.send(request, stream=True)
+                body = b"" if response.is_success else (await read_body(response))[0]
             if not response.is_success:
-                body, _ = await _body(response)
-                secrets = texts(request.url.query.decode("ascii"))
+                secrets = query_texts(request.url.query)
                 raise failure(call, response.status_code, body, response.headers, secrets, write=False)
             # Raw: what is compressed here is the file itself, not its way.
             async for chunk in response.aiter_raw():
                 yield chunk
         except httpx.HTTPError as error:
             lost = type(error).__name__
+        except TimeoutError:
+            lost = _TOO_SLOW
         finally:
             if response is not None:
                 await response.aclose()
@@ -203,7 +209,7 @@ class Transport:
             # The head of a refusal is an answer even when its body broke off.
             if response is None or (lost and response.is_success):
                 # Without an answer the same MS-RequestId goes out again: it is how Microsoft knows a repetition.
-                if repeatable and attempt < attempts and lost != _TOO_LONG:
+                if repeatable and attempt < attempts and lost not in (_TOO_LONG, _TOO_SLOW):
                     await asyncio.sleep(self._backoff * (2**attempt - 1))
                     continue
                 _raise_lost(call, lost, sent=response is not None or lost not in _NOT_SENT, write=not repeatable)
@@ -231,8 +237,11 @@ class Transport:
                 if wait <= self._longest_pause:
                     await asyncio.sleep(wait)
                     continue
-            sent = [json, form, headers, params, request.url.query.decode("ascii")]
-            secrets = [*texts(sent), *([bearer.get_secret_value()] if bearer else [])]
+            secrets = [
+                *texts([json, form, headers, params]),
+                *query_texts(request.url.query),
+                *([bearer.get_secret_value()] if bearer else []),
+            ]
             raise failure(call, status, body, response.headers, secrets, write=not repeatable)
 
     def _request(
@@ -269,11 +278,14 @@ class Transport:
         started = time.monotonic()
         response, body, lost = None, b"", ""
         try:
-            response = await self._client.send(request, stream=True)
-            body, whole = await _body(response)
+            async with asyncio.timeout(self._longest_exchange):
+                response = await self._client.send(request, stream=True)
+                body, whole = await read_body(response)
             lost = _TOO_LONG if response.is_success and not whole else ""
         except httpx.HTTPError as error:
             lost = type(error).__name__
+        except TimeoutError:
+            lost = _TOO_SLOW
         finally:
             if response is not None:
                 await response.aclose()
@@ -291,18 +303,6 @@ class Transport:
             correlation_id=call.correlation_id,
             milliseconds=round((time.monotonic() - started) * 1000),
         )
-
-
-async def _body(response: httpx.Response) -> tuple[bytes, bool]:
-    """The body up to our limit, and whether that is all of it. An error page of 10 MB is not worth its memory."""
-    limit = LONGEST_ANSWER if response.is_success else LONGEST_ERROR
-    chunks, length = [], 0
-    async for chunk in response.aiter_bytes():
-        chunks.append(chunk)
-        length += len(chunk)
-        if length > limit:
-            return b"".join(chunks)[:limit], False
-    return b"".join(chunks), True
 
 
 def _raise_lost(call: Call, lost: str, *, sent: bool, write: bool) -> Never:

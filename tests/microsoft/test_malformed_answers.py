@@ -15,10 +15,10 @@ import pytest
 from pydantic import AliasChoices, AliasPath, ValidationError
 from pydantic_core import to_json
 
+from microsoft.bodies import LONGEST_ERROR
 from microsoft.errors import Malformed, MicrosoftError
 from microsoft.fields import Resource
 from microsoft.operations import Operation
-from microsoft.transport import LONGEST_ERROR
 from tests.microsoft.every_operation import HOST, OPERATIONS, PLACE, TENANT, WRITES, Work, outcome
 
 HTML = b"<!doctype html><html><body>The proxy's secret page for Contoso</body></html>"
