@@ -58,7 +58,7 @@ def told() -> Iterator[None]:
 
     `Refused` becomes `refused`. Of Microsoft's failures, the type is the exception's name in snake_case, but
     `microsoft_unavailable` for `Unavailable`. Rejected, Forbidden and ConsentExpired are final; the others are
-    retried: Throttled when Microsoft asks for it, NotFound ("not yet", benign), Ambiguous after a while.
+    retried: when Microsoft asks for it, NotFound ("not yet") as benign, Ambiguous not before a while.
     """
     try:
         yield
@@ -70,11 +70,10 @@ def told() -> Iterator[None]:
 
 def failure(error: MicrosoftError) -> ApplicationError:
     """The failure of a call to Microsoft, as `told` describes."""
-    pause = None
-    if isinstance(error, Throttled):
-        pause = error.retry_after
-    elif isinstance(error, Ambiguous):
-        pause = _LOOK_AGAIN_AFTER
+    # A pause of nothing would repeat it without end and at once; Temporal's own grows.
+    pause = error.retry_after or None
+    if isinstance(error, Ambiguous):
+        pause = max(pause or _LOOK_AGAIN_AFTER, _LOOK_AGAIN_AFTER)
     benign = isinstance(error, NotFound)
     return ApplicationError(
         str(error),

@@ -144,19 +144,11 @@ def failure(
     if not code and not description:
         description = f"{len(body)} bytes of {content_type(headers)}"
     code, description = _without(secrets, code), _without(secrets, description)
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        pause = asked_pause(status, headers, body)
-        return Throttled(
-            call.operation,
-            call.host,
-            retry_after=pause if pause is not None else RETRY_AFTER_UNSAID,
-            status=status,
-            code=code,
-            description=description,
-            correlation_id=call.correlation_id,
-        )
+    pause = asked_pause(status, headers, body)
     kind: type[MicrosoftError]
     match status, code:
+        case 429, _:
+            kind, pause = Throttled, RETRY_AFTER_UNSAID if pause is None else pause
         case _ if status < HTTPStatus.INTERNAL_SERVER_ERROR and _is_foreign(status, body):
             # A proxy's page, or a network's that wants a sign-in: Microsoft has said nothing, whatever the status says.
             kind = Ambiguous if write else Malformed
@@ -181,6 +173,7 @@ def failure(
         code=code,
         description=description,
         correlation_id=call.correlation_id,
+        retry_after=pause,
     )
 
 

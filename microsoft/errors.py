@@ -16,6 +16,7 @@ class MicrosoftError(Exception):
 
     `status` is the HTTP status, None when no answer came; `code` is Microsoft's, "" when it gave none. A code means
     something only together with its status: 2006 is one thing as a 403 and another as a 400 (facts B, errors).
+    `retry_after` is how long Microsoft asks us to wait, None where it doesn't say.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class MicrosoftError(Exception):
         code: str = "",
         description: str = "",
         correlation_id: str = "",
+        retry_after: timedelta | None = None,
     ) -> None:
         self.operation = operation
         self.host = host
@@ -34,6 +36,7 @@ class MicrosoftError(Exception):
         self.code = shorten(code)[:80]
         self.description = shorten(description)
         self.correlation_id = correlation_id
+        self.retry_after = retry_after
         answer = "no answer" if status is None else f"HTTP {status}"
         if self.code:
             answer += f", code {self.code}"
@@ -46,23 +49,9 @@ class MicrosoftError(Exception):
 
 
 class Throttled(MicrosoftError):
-    """Too many requests (429). Nothing was done; ask again after `retry_after`."""
+    """Too many requests (429). Nothing was done; ask again after `retry_after`, which is never None."""
 
-    def __init__(
-        self,
-        operation: str,
-        host: str,
-        *,
-        retry_after: timedelta,
-        status: int | None = None,
-        code: str = "",
-        description: str = "",
-        correlation_id: str = "",
-    ) -> None:
-        self.retry_after = retry_after
-        super().__init__(
-            operation, host, status=status, code=code, description=description, correlation_id=correlation_id
-        )
+    retry_after: timedelta
 
 
 class NotFound(MicrosoftError):
