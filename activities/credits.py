@@ -151,19 +151,22 @@ class Credits:
         async with heartbeating(lambda: listed):
             versions = await self._credits.versions()
             with told():
-                async for invoice in self._invoices():
-                    listed += 1
-                    if versions.get(invoice.id) == invoice.version:
-                        continue
-                    try:
-                        read += await self._read(invoice)
-                    except (NotFound, Malformed, Rejected, Forbidden, ConsentMissing) as error:
-                        unreadable = failure(error)
-                    except (ValueError, ArithmeticError, StatementError):
-                        # Neither its text nor its cause goes on: both hold what stands on the invoice.
-                        unreadable = ApplicationError(
-                            f"A line of invoice {invoice.id} makes no sense.", type="malformed"
-                        )
+                try:
+                    async for invoice in self._invoices():
+                        listed += 1
+                        if versions.get(invoice.id) == invoice.version:
+                            continue
+                        try:
+                            read += await self._read(invoice)
+                        except (NotFound, Malformed, Rejected, Forbidden, ConsentMissing) as error:
+                            unreadable = failure(error)
+                        except (ValueError, ArithmeticError, StatementError):
+                            # Neither its text nor its cause goes on: both hold what stands on the invoice.
+                            unreadable = ApplicationError(
+                                f"A line of invoice {invoice.id} makes no sense.", type="malformed"
+                            )
+                except Malformed as error:
+                    unreadable = failure(error)
             signalled = await self._tell_claims()
         if unreadable is not None:
             raise unreadable
@@ -172,16 +175,22 @@ class Credits:
 
     async def _invoices(self) -> AsyncIterator[Invoice]:
         """Every invoice that Microsoft lists, then the amendments that stand only in the invoices they amend: a credit
-        note has lines of its own."""
+        note has lines of its own. Raises Malformed after them all where the list held one that can't be read."""
         ids, amendments = set[str](), dict[str, Invoice]()
-        async for page in self._billing.invoices():
-            for invoice in page:
-                ids.add(invoice.id)
-                amendments |= {each.id: each for each in invoice.amendments}
-                yield invoice
+        unreadable: Malformed | None = None
+        try:
+            async for page in self._billing.invoices():
+                for invoice in page:
+                    ids.add(invoice.id)
+                    amendments |= {each.id: each for each in invoice.amendments}
+                    yield invoice
+        except Malformed as error:
+            unreadable = error
         for number, amendment in amendments.items():
             if number not in ids:
                 yield amendment
+        if unreadable is not None:
+            raise unreadable
 
     async def _read(self, invoice: Invoice) -> bool:
         if invoice.document_type == VOID:
@@ -192,9 +201,10 @@ class Credits:
                     invoice_read(invoice), (credit_line(line, invoice) for line in lines)
                 )
         except NotFound:
-            if invoice.total:
+            if invoice.total and invoice.is_read_whole:
                 raise
-        # An invoice over nothing may have no lines, ever, or none yet: it counts, and is looked at again next time.
+        # An invoice over nothing, or over what others than these lines charge, may have no lines, ever, or none yet: it
+        # counts, and is looked at again next time.
         return await self._credits.keep_invoice(invoice_read(invoice).model_copy(update={"version": ""}), ())
 
     async def _tell_claims(self) -> int:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal, Self
@@ -18,15 +19,19 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from microsoft.answers import Call, read
+from microsoft.errors import NotFound
 from microsoft.fields import Instant, Items, Number, Raw, Resource, Text, Word, in_path
 from microsoft.identity import PARTNER_CENTER, Identity
 from microsoft.invoice_lines import LineItem, Provider, lines_in, pack
-from microsoft.paging import by_offset, by_seek
+from microsoft.paging import by_offset, by_seek, readable
 from microsoft.reconciliation import Reconciliation
 from microsoft.transport import Transport
 
 EXPORTED_SINCE = datetime(2023, 9, 1, tzinfo=UTC)
 """Invoices from then on have an export."""
+
+_BILLED = "billinglineitems"
+_PROVIDERS: tuple[Provider, ...] = ("office", "onetime")
 
 # What changes on an invoice without its lines changing: a link that expires, a payment that arrives.
 _VOLATILE = frozenset({"pdfDownloadLink", "paidAmount"})
@@ -94,6 +99,13 @@ class Invoice(Resource):
         """Whether its lines are read by Graph's export."""
         return self.invoice_type == "one_time" and self.date >= EXPORTED_SINCE
 
+    @property
+    def is_read_whole(self) -> bool:
+        """Whether everything it charges and credits is in lines that are read here: no other provider's, as those of
+        legacy Azure are, make up its total."""
+        billed = {provider for provider, kind in (link.names for link in self.line_links) if kind == _BILLED}
+        return self.is_exported or not self.line_links or (bool(billed) and billed.issubset(_PROVIDERS))
+
 
 class _Amended(Resource):
     amendments: Items[Raw] = ()
@@ -128,10 +140,12 @@ class Billing:
         self._token = partial(identity.token, PARTNER_CENTER)
 
     async def invoices(self, page_size: int = 200) -> AsyncIterator[list[Invoice]]:
-        """Every invoice of ours once, page by page, in Microsoft's order."""
+        """Every invoice of ours once, page by page, in Microsoft's order. One that can't be read, or has an
+        amendment that can't, is left out, and Malformed raised for it at the end."""
         call = self._http.call("list invoices")
-        async for items in by_offset(self._http, call, "/v1/invoices", self._token, page_size, key="id"):
-            yield [Invoice.from_json(item, call) for item in items]
+        pages = by_offset(self._http, call, "/v1/invoices", self._token, page_size, key="id")
+        async for invoices in readable(pages, lambda item: Invoice.from_json(item, call), call):
+            yield invoices
 
     @asynccontextmanager
     async def lines(self, invoice: Invoice, page_size: int = 2000) -> AsyncIterator[Iterator[LineItem]]:
@@ -141,20 +155,33 @@ class Billing:
         held up while Microsoft takes its time, and a million of them take no memory. Going through them raises
         Malformed. Usage lines are left out: no credit is in them that isn't in these. `page_size`, at most 2,000, is
         for invoices that only Partner Center has.
+
+        Raises NotFound also where there isn't a single one: Microsoft gives an empty list, too, of lines that aren't
+        there yet.
         """
         with TemporaryDirectory(prefix="claimdesk-invoice-") as folder:
             if invoice.is_exported:
                 files, call = await self._reconciliation.download(invoice.id, Path(folder))
             else:
                 files, call = await self._paged(invoice, Path(folder), page_size)
-            yield lines_in(files, invoice.id, call)
+            lines = lines_in(files, invoice.id, call)
+            first = next(lines, None)
+            if first is None:
+                raise NotFound(
+                    call.operation,
+                    call.host,
+                    status=200,
+                    description=f"invoice {invoice.id} has no lines, or not yet",
+                    correlation_id=call.correlation_id,
+                )
+            yield chain((first,), lines)
 
     async def _paged(self, invoice: Invoice, folder: Path, page_size: int) -> tuple[list[Path], Call]:
         call, file = self._http.call("list invoice lines"), folder / "lines.gz"
         path = f"/v1/invoices/{in_path(invoice.id, call)}/lineitems"
         for provider in _providers(invoice):
             pages = by_seek if provider == "onetime" else by_offset
-            params = {"provider": provider, "invoicelineitemtype": "billinglineitems"}
+            params = {"provider": provider, "invoicelineitemtype": _BILLED}
             async for items in pages(self._http, call, path, self._token, page_size, params):
                 pack(file, items, provider)
         return ([file] if file.exists() else []), call
@@ -164,8 +191,7 @@ def _providers(invoice: Invoice) -> list[Provider]:
     if not invoice.line_links:
         return ["onetime" if invoice.invoice_type == "one_time" else "office"]
     said = {link.names for link in invoice.line_links}
-    known: tuple[Provider, ...] = ("office", "onetime")
-    return [name for name in known if (name, "billinglineitems") in said]
+    return [name for name in _PROVIDERS if (name, _BILLED) in said]
 
 
 def _digest(value: object) -> str:

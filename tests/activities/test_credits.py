@@ -210,6 +210,74 @@ async def test_an_invoice_without_data_yet_stops_no_other(desk: Desk) -> None:
     assert await desk.claims.sweep_successes() == {}
 
 
+OFFICE_LINE = {
+    "customerId": "c",
+    "syndicationPartnerSubscriptionNumber": "s",
+    "chargeType": "Cycle fee",
+    "totalForCustomer": -5,
+    "currency": "CHF",
+}
+
+
+def _legacy(number: str, total: int, **more: object) -> dict[str, object]:
+    return {"id": number, "invoiceDate": "2026-03-01", "totalCharges": total, "currencyCode": "CHF", **more}
+
+
+async def test_an_invoice_whose_lines_are_not_there_yet_is_asked_for_until_they_are(desk: Desk) -> None:
+    listed, empty = {"items": [_legacy("D1", 500)]}, {"items": [], "totalCount": 0}
+    _, billing, script = clients(listed, empty, listed, empty, listed, {"items": [OFFICE_LINE]})
+    money = Credits(billing, desk.credits, desk.claims, desk.client, 2000)
+    for _ in range(2):
+        with pytest.raises(ApplicationError, match="invoice D1 has no lines") as caught:
+            await desk.run(money.sweep_credits)
+        assert caught.value.type == "not_found"
+    assert (await desk.run(money.sweep_credits)).read == 1
+    assert script.replies == []
+    assert [each.amount for each in await desk.credits.lines("c", "s")] == [5]
+
+
+async def test_lines_that_a_changed_invoice_lacks_for_now_stay_on_record(desk: Desk) -> None:
+    before, after = _legacy("D1", 500), _legacy("D1", 495)
+    _, billing, _ = clients({"items": [before]}, {"items": [OFFICE_LINE]}, {"items": [after]}, {"items": []})
+    money = Credits(billing, desk.credits, desk.claims, desk.client, 2000)
+    await desk.run(money.sweep_credits)
+    with pytest.raises(ApplicationError):
+        await desk.run(money.sweep_credits)
+    assert [each.amount for each in await desk.credits.lines("c", "s")] == [5]
+
+
+async def test_an_invoice_of_another_provider_alone_fails_no_sweep(desk: Desk) -> None:
+    azure = [{"billingProvider": "azure", "invoiceLineItemType": "billing_line_items"}]
+    _, billing, _ = clients({"items": [_legacy("D1", 500, invoiceDetails=azure)]})
+    money = Credits(billing, desk.credits, desk.claims, desk.client, 2000)
+    assert (await desk.run(money.sweep_credits)).listed == 1
+    assert "credits" in await desk.claims.sweep_successes()
+
+
+async def test_an_invoice_that_cannot_be_read_stops_no_other_and_fails_the_sweep(
+    desk: Desk, subscription: tuple[str, str]
+) -> None:
+    waiting = _waiting(subscription, "5", currency="CHF")
+    await desk.record(waiting, running=True)
+    customer, subscription_id = subscription
+    credit = {**OFFICE_LINE, "customerId": customer, "syndicationPartnerSubscriptionNumber": subscription_id}
+    broken = [_legacy("D1", 9, totalCharges=None), _legacy("D2", 9, amendments=[{"id": "D3"}])]
+    note = _legacy("D5", -5, documentType="adjustment_note")
+    _, billing, script = clients(
+        {"items": [*broken, _legacy("D4", 9, amendments=[note])]},
+        {"items": [{**OFFICE_LINE, "totalForCustomer": 9}]},
+        {"items": [{**credit, "chargeType": "Offset a line item"}]},
+    )
+    money = Credits(billing, desk.credits, desk.claims, desk.client, 2000)
+    with pytest.raises(ApplicationError, match=r"2 passed over, the first is D1: .*totalCharges") as caught:
+        await desk.run(money.sweep_credits)
+    assert caught.value.type == "malformed"
+    assert script.replies == []
+    assert set(await desk.credits.versions()) == {"D4", "D5"}
+    assert await desk.signals(waiting) == ["credits_changed"]
+    assert await desk.claims.sweep_successes() == {}
+
+
 async def test_an_invoice_over_nothing_counts_though_it_has_no_lines(
     desk: Desk, simulator: Simulator, subscription: tuple[str, str]
 ) -> None:

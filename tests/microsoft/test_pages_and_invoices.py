@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+import structlog
 
 from microsoft.answers import Call
 from microsoft.billing import Billing, Invoice
-from microsoft.errors import Malformed
+from microsoft.errors import Malformed, NotFound
 from microsoft.invoice_lines import LineItem
 from microsoft.partner_center import PartnerCenter
 from tests.microsoft.stand_ins import clients
@@ -44,6 +45,30 @@ async def test_pages_by_offset_give_each_ticket_once_and_end(pages: list[list[di
     assert script.replies == []
     offsets = [int(request.url.params["offset"]) for request in script.requests[1:]]
     assert offsets == [sum(len(page) for page in pages[:n]) for n in range(len(pages))]
+
+
+async def test_a_record_that_cannot_be_read_keeps_nobody_from_the_others_and_is_named_at_the_end() -> None:
+    undated, nameless = {"id": "T-7", "status": 1, "createdDate": "yesterday"}, {"status": 1}
+    partner_center, _, _ = clients({"items": [undated, *tickets(0, 1)]}, {"items": [nameless, *tickets(1, 2)]}, {})
+    read: list[str] = []
+
+    async def read_all() -> None:
+        async for page in partner_center.service_requests(2):
+            read.extend(ticket.id for ticket in page)
+
+    with structlog.testing.capture_logs() as logged, pytest.raises(Malformed) as caught:
+        await read_all()
+    assert read == ["0", "1"]
+    assert "2 passed over" in str(caught.value)
+    assert "T-7" in str(caught.value)
+    assert "createdDate" in str(caught.value)
+    assert "yesterday" not in str(caught.value)
+    named = [entry for entry in logged if entry["event"] == "record_unreadable"]
+    assert [(entry["operation"], entry["record"]) for entry in named] == [
+        ("list service requests", "T-7"),
+        ("list service requests", "number 3"),
+    ]
+    assert {entry["correlation_id"] for entry in named} == {caught.value.correlation_id}
 
 
 async def test_a_server_with_smaller_pages_is_read_to_the_end_by_its_next_link_or_its_total() -> None:
@@ -160,6 +185,21 @@ def test_new_commerce_is_exported_since_september_2023(changes: dict[str, object
     assert invoice(**changes).is_exported is exported
 
 
+@pytest.mark.parametrize(
+    ("details", "whole"),
+    [
+        ([], True),
+        (["office billing_line_items"], True),
+        (["office billing_line_items", "one_time BillingLineItems", "azure usage_line_items"], True),
+        (["office billing_line_items", "azure billing_line_items"], False),
+        (["azure usage_line_items"], False),
+    ],
+)
+def test_an_invoices_lines_make_up_its_total_unless_another_provider_has_some(details: list[str], whole: bool) -> None:
+    said = [dict(zip(("billingProvider", "invoiceLineItemType"), each.split(), strict=True)) for each in details]
+    assert invoice(invoiceDetails=said).is_read_whole is whole
+
+
 def test_an_invoice_without_a_total_is_malformed() -> None:
     with pytest.raises(Malformed, match="totalCharges"):
         invoice(totalCharges=None)
@@ -260,7 +300,8 @@ async def test_usage_lines_and_providers_we_have_no_credit_from_are_not_asked_fo
         {"billingProvider": "Office", "invoiceLineItemType": "BillingLineItems"},
     ]
     _, billing, script = clients({"items": []})
-    assert await lines(billing, invoice(invoiceDetails=details)) == []
+    with pytest.raises(NotFound):
+        await lines(billing, invoice(invoiceDetails=details))
     assert [request.url.params["provider"] for request in script.requests[1:]] == ["office"]
 
 
