@@ -4,17 +4,21 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import httpx
 import pytest
 import structlog
 
+from microsoft import paging
 from microsoft.answers import Call
 from microsoft.billing import Billing, Invoice
 from microsoft.errors import Malformed, NotFound
 from microsoft.invoice_lines import LineItem
+from microsoft.paging import by_next_link, by_seek
 from microsoft.partner_center import PartnerCenter
-from tests.microsoft.stand_ins import clients
+from microsoft.transport import Transport
+from tests.microsoft.stand_ins import HOST, clients, fixed_token
 
-CALL = Call("read", "api.partnercenter.example", "a-correlation-id")
+CALL = Call("read", HOST.removeprefix("https://"), "a-correlation-id")
 
 
 def tickets(first: int, last: int) -> list[dict[str, object]]:
@@ -84,6 +88,67 @@ async def test_pages_of_one_listing_share_the_correlation_id_and_no_request_id()
     pages = script.requests[1:]
     assert len({request.headers["MS-CorrelationId"] for request in pages}) == 1
     assert len({request.headers["MS-RequestId"] for request in pages}) == 2
+
+
+class Endless:
+    """A server that gives this page whatever it is asked, with a continuation or link that wasn't there before."""
+
+    def __init__(self, *items: dict[str, object]) -> None:
+        self.items, self.asked = items, 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        headers = [{"key": "MS-ContinuationToken", "value": f"token-{self.asked}"}]
+        page = {"items": self.items, "links": {"next": {"headers": headers}}, "nextLink": f"/v1/things?{self.asked}"}
+        return httpx.Response(200, json={**page, "value": self.items})
+
+    def transport(self) -> Transport:
+        return Transport(HOST, wire=httpx.MockTransport(self))
+
+
+@pytest.mark.parametrize("items", [[], [{"id": "a"}]], ids=["empty", "alike"])
+@pytest.mark.parametrize("style", ["seek", "link"])
+async def test_a_listing_that_goes_on_and_on_is_malformed(
+    style: str, items: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "MOST_PAGES", 20)
+    server = Endless(*items)
+    http = server.transport()
+    pages = (
+        by_seek(http, CALL, "/v1/things", fixed_token, 2)
+        if style == "seek"
+        else by_next_link(http, CALL, "/v1/things", fixed_token)
+    )
+    with pytest.raises(Malformed, match="more than 20 pages"):
+        _ = [page async for page in pages]
+    assert server.asked == 20
+
+
+async def test_pages_by_offset_that_never_end_are_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "MOST_PAGES", 20)
+    partner_center, _, script = clients(*({"items": tickets(n, n + 2)} for n in range(0, 100, 2)))
+    with pytest.raises(Malformed, match="more than 20 pages"):
+        await numbers(partner_center, 2)
+    assert len(script.requests) == 1 + 20
+
+
+OFFICE = {"customerId": "C", "totalForCustomer": -5, "currency": "CHF"}
+
+
+async def test_legacy_lines_from_a_server_that_ignores_the_offset_are_read_once() -> None:
+    whole = {"items": [OFFICE, {**OFFICE, "totalForCustomer": -6}]}
+    _, billing, script = clients(whole, whole, whole)
+    of = invoice(id="D1", invoiceType="recurring", invoiceDetails=[])
+    assert [line.total for line in await lines(billing, of, 2)] == [-5, -6]
+    assert len(script.replies) == 1
+
+
+@pytest.mark.parametrize("more", [{"totalCount": 5}, {"links": {"next": {"headers": []}}}])
+async def test_legacy_lines_that_can_never_all_be_had_are_malformed(more: dict[str, object]) -> None:
+    page = {"items": [OFFICE, {**OFFICE, "totalForCustomer": -6}], **more}
+    _, billing, _ = clients(page, page)
+    with pytest.raises(Malformed, match="the same page came twice"):
+        await lines(billing, invoice(id="D1", invoiceType="recurring", invoiceDetails=[]), 2)
 
 
 INVOICE = {

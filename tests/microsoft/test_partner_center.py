@@ -79,6 +79,32 @@ async def test_a_next_link_is_taken_from_its_headers_and_the_filter_goes_along()
     ] * 3
 
 
+async def test_each_call_names_the_contract_and_tickets_are_those_of_the_whole_company() -> None:
+    person, customer, subscription = {"id": "t", "status": 1}, {"id": "c"}, {"id": "s"}
+    one_page: dict[str, object] = {"items": []}
+    partner_center, billing, script = clients(
+        *[customer, one_page, one_page, one_page, subscription, one_page, one_page, one_page, person, {}, {}, one_page]
+    )
+    await partner_center.customer("c")
+    await listed(partner_center)
+    await partner_center.resellers()
+    await partner_center.resellers_of("c")
+    await partner_center.subscription("c", "s")
+    await partner_center.subscriptions("c")
+    await partner_center.azure_entitlements("c", "s")
+    _ = [page async for page in partner_center.service_requests()]
+    await partner_center.service_request("t")
+    await partner_center.add_note("t", "text")
+    await partner_center.close("t")
+    _ = [page async for page in billing.invoices()]
+    asked = script.requests[1:]
+    assert script.replies == []
+    assert {request.headers.get("MS-Contract-Version") for request in asked} == {"v1"}
+    assert [request.url.path for request in asked if "IncludeOrganizationRequests" in request.headers] == [
+        "/v1/servicerequests"
+    ]
+
+
 async def test_a_listing_that_would_never_end_is_malformed() -> None:
     partner_center, _, _ = clients(page_of("a", then="x"), page_of("a", then="y"), page_of("a", then="x"))
     with pytest.raises(Malformed, match="the same continuation came twice"):
