@@ -76,7 +76,8 @@ class ConsentExpired(MicrosoftError):
 
 
 class ConsentMissing(ConsentExpired):
-    """The application has no consent for this API in this tenant (AADSTS65001). Other tenants are not touched by it."""
+    """This tenant doesn't let us in: the application has no consent for this API there (AADSTS65001), or a customer's
+    rules or missing account keep our service account out. Other tenants are not touched by it."""
 
 
 class Rejected(MicrosoftError):

@@ -12,7 +12,7 @@ from glob import escape
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from microsoft.answers import Call
 from microsoft.errors import ConsentExpired, ConsentMissing, MicrosoftError
@@ -23,6 +23,9 @@ PARTNER_CENTER = "https://api.partnercenter.microsoft.com"
 AZURE = "https://management.azure.com"
 GRAPH = "https://graph.microsoft.com"
 """The audiences. Each needs a token of its own, redeemed from the same refresh token (facts C)."""
+
+TOKEN_REQUEST = "redeem token"  # noqa: S105 - the name of an operation
+"""The operation of errors that are about our own sign-in, not about what was asked for with it."""
 
 _NO_CONSENT = "AADSTS65001"
 
@@ -38,10 +41,21 @@ _WHY = {
     "AADSTS50079": "multi-factor authentication is now asked for",
     "AADSTS53003": "a conditional access policy blocks it",
     "AADSTS65001": "the application's consent for this API is missing",
+    "AADSTS50020": "the tenant has no account for the partner's service account",
+    "AADSTS90072": "the tenant has no account for the partner's service account",
     "AADSTS70008": "it expired",
     "AADSTS700082": "it lapsed after 90 days without use",
     "AADSTS700084": "it expired",
 }
+# In a customer's tenant these are the customer's to put right: no other sign-in of ours would help.
+_THEIRS = frozenset({"AADSTS50020", "AADSTS50076", "AADSTS50079", "AADSTS53003", "AADSTS90072"})
+
+
+def _sendable(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not (text.strip() and text.isascii() and text.isprintable()):
+        raise ValueError("can't be sent in a header")
+    return token
 
 
 class _Grant(BaseModel):
@@ -49,7 +63,7 @@ class _Grant(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    access_token: Annotated[SecretStr, Field(min_length=1)]
+    access_token: Annotated[SecretStr, AfterValidator(_sendable)]
     expires_in: Annotated[int, Field(gt=0)] = 3600
     refresh_token: SecretStr | None = None
 
@@ -118,13 +132,13 @@ class Identity:
         return kept.token
 
     async def _redeem(self, tenant: str, resource: str) -> _Grant:
-        call = self._http.call("redeem token")
+        call = self._http.call(TOKEN_REQUEST)
         if self._file is None:
             return await self._ask(call, tenant, {"grant_type": "client_credentials", "resource": resource})
         file = self._file
         used = await asyncio.to_thread(_read, file)
         if not used:
-            raise self._consent(call, tenant, "there is no refresh token", None)
+            raise self._consent(call, tenant, "there is no refresh token that can be read", None)
         try:
             grant = await self._ask(call, tenant, _refresh(used, resource))
         except ConsentExpired:
@@ -158,11 +172,19 @@ class Identity:
         raise expired
 
     def _consent(self, call: Call, tenant: str, why: str, error: MicrosoftError | None) -> ConsentExpired:
-        kind = ConsentMissing if error and error.description.startswith(_NO_CONSENT) else ConsentExpired
-        whose = "the partner tenant" if tenant == self._tenant.lower() else f"the customer's tenant {tenant}"
-        what = "Sign in again as the partner's service account, with MFA, and store the new refresh token"
-        if self._file is None or kind is ConsentMissing:
+        code = error.description.partition(":")[0] if error else ""
+        is_ours = tenant == self._tenant.lower()
+        whose = "the partner tenant" if is_ours else f"the customer's tenant {tenant}"
+        kind = ConsentMissing if code == _NO_CONSENT or (code in _THEIRS and not is_ours) else ConsentExpired
+        if self._file is None or code == _NO_CONSENT:
             what = f"Have an administrator of {whose} consent to the application"
+        elif kind is ConsentMissing:
+            what = (
+                f"Have an administrator of {whose} let the partner's service account in: by a GDAP relationship or as "
+                "a guest, and in the policies for conditional access and multi-factor authentication"
+            )
+        else:
+            what = "Sign in again as the partner's service account, with MFA, and store the new refresh token"
         return kind(
             call.operation,
             call.host,
@@ -178,19 +200,22 @@ def _refresh(token: str, resource: str) -> dict[str, str]:
 
 
 def _read(file: Path) -> str:
+    """The token in the file, "" where there is none. A Windows editor may have put its mark before it."""
     try:
-        return file.read_text("utf-8").strip()
-    except FileNotFoundError:
+        return file.read_text("utf-8-sig").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
         return ""
 
 
 def _store(file: Path, token: str, used: str) -> None:
-    """The token in the file, whole or not at all, and for the owner's eyes only (mkstemp makes it 0600).
+    """The token in the file, whole or not at all, and for the owner's eyes only (mkstemp makes it 0600). What a link
+    leads to is replaced, not the link.
 
     Unless a person or another process replaced `used` in the meantime: theirs is the newer consent.
     """
     if _read(file) != used:
         return
+    file = file.resolve()
     _remove_left_over(file)
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=_HALF_STORED)
     try:

@@ -12,11 +12,9 @@ from tests.microsoft.stand_ins import Script
 
 async def refused(method: str, status: int, headers: dict[str, str]) -> MicrosoftError:
     http = Script([httpx.Response(status, headers=headers)]).transport(longest_pause=-1.0)
+    asked = http.get(http.call("read"), "/x") if method == "GET" else http.write(http.call("write"), method, "/x")
     with pytest.raises(MicrosoftError) as caught:
-        if method == "GET":
-            await http.get(http.call("read"), "/x")
-        else:
-            await http.write(http.call("write"), method, "/x", {})
+        await asked
     return caught.value
 
 

@@ -339,6 +339,8 @@ async def test_a_wrong_client_secret_is_forbidden_not_a_consent() -> None:
     [
         lambda: httpx.Response(200, json={"token_type": "Bearer"}),
         lambda: httpx.Response(200, json={"access_token": ""}),
+        lambda: httpx.Response(200, json={"access_token": "hush-hush-ü"}),
+        lambda: httpx.Response(200, json={"access_token": "hush-hush\r\nX: y"}),
         lambda: httpx.Response(200, json={"access_token": "hush-hush", "expires_in": "soon"}),
         lambda: httpx.Response(200, json={"access_token": "hush-hush", "expires_in": -5}),
         lambda: httpx.Response(200, content=b"<html>hush-hush</html>"),
@@ -348,6 +350,7 @@ async def test_a_grant_that_isnt_one_is_malformed(reply: Callable[[], Reply]) ->
     with pytest.raises(Malformed) as caught:
         await identity(Script([reply()])).token(PARTNER_CENTER)
     assert "hush" not in str(caught.value)
+    assert caught.value.__context__ is None
 
 
 async def test_no_secret_in_logs_exceptions_or_reprs(file: Path) -> None:
@@ -391,3 +394,50 @@ async def test_each_customers_tenant_has_its_own_token_from_the_same_refresh_tok
         "/partner.example/oauth2/token",
     ]
     assert {form(request)["resource"] for request in script.requests} == {AZURE}
+
+
+@pytest.mark.parametrize("code", ["AADSTS50020", "AADSTS50076", "AADSTS50079", "AADSTS53003", "AADSTS90072"])
+async def test_a_customer_who_keeps_our_account_out_is_the_one_to_be_asked(file: Path, code: str) -> None:
+    who = identity(Script([refused("invalid_grant", f"{code}: No."), refused("invalid_grant", f"{code}: No.")]), file)
+    with pytest.raises(ConsentMissing) as caught:
+        await who.token(AZURE, tenant="customer.example")
+    assert "administrator of the customer's tenant customer.example let the partner's service account in" in str(
+        caught.value
+    )
+    assert "GDAP" in str(caught.value)
+    assert "Sign in again" not in str(caught.value)
+    with pytest.raises(ConsentExpired, match="Sign in again") as caught_at_home:
+        await who.token(AZURE)
+    assert not isinstance(caught_at_home.value, ConsentMissing)
+
+
+async def test_a_sign_in_that_lapsed_is_ours_to_renew_in_a_customers_tenant_too(file: Path) -> None:
+    who = identity(Script([refused("invalid_grant", "AADSTS700082: It expired.")]), file)
+    with pytest.raises(ConsentExpired, match="Sign in again as the partner's service account") as caught:
+        await who.token(AZURE, tenant="customer.example")
+    assert not isinstance(caught.value, ConsentMissing)
+
+
+async def test_a_link_to_the_file_stays_one(file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "elsewhere" / "link"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    await identity(Script([granted(refresh="refresh-token-1")]), link).token(PARTNER_CENTER)
+    assert link.is_symlink()
+    assert file.read_text() == "refresh-token-1"
+
+
+async def test_an_editors_mark_before_the_token_is_not_sent(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbfrefresh-token-0\r\n")
+    script = Script([granted(refresh="refresh-token-1")])
+    await identity(script, file).token(PARTNER_CENTER)
+    assert form(script.requests[0])["refresh_token"] == "refresh-token-0"
+    assert file.read_text() == "refresh-token-1"
+
+
+async def test_a_file_that_is_no_text_holds_no_token(file: Path) -> None:
+    file.write_bytes("refresh-token-0".encode("utf-16"))
+    script = Script([])
+    with pytest.raises(ConsentExpired, match=r"no refresh token that can be read.*store the new refresh token"):
+        await identity(script, file).token(PARTNER_CENTER)
+    assert script.requests == []
