@@ -9,16 +9,17 @@ import base64
 import re
 import time
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Annotated, Literal
+from http import HTTPStatus
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, Field, SecretStr
 
 from microsoft import operations
 from microsoft.answers import Answer, Call, read
-from microsoft.errors import NotFound, Rejected
+from microsoft.errors import Forbidden, NotFound, Rejected
 from microsoft.fields import Raw, Resource, Text, in_path
 from microsoft.identity import AZURE, Identity
 from microsoft.operations import Operation
@@ -60,6 +61,9 @@ _PROVIDER = "/providers/Microsoft.Support"
 # Display names are translated; these are the ones we look for.
 _IN_ENGLISH = {"Accept-Language": "en-US"}
 _KINDS = {"ticket": "supportTickets", "communication": "communications", "workspace": "fileWorkspaces"}
+
+Headers = dict[str, str]
+Sent = TypeVar("Sent")
 
 
 class _Named(Resource):
@@ -189,13 +193,10 @@ class Support:
             if kind == "communication"
             else ("checkNameAvailability",)
         )
-        answer = await self._http.ask(
-            call,
-            _path(call, place, *path),
-            {"name": name, "type": f"Microsoft.Support/{_KINDS[kind]}"},
-            params=_VERSION,
-            headers=await self._vouched(),
-            token=self._token(place.tenant),
+        where, body = _path(call, place, *path), {"name": name, "type": f"Microsoft.Support/{_KINDS[kind]}"}
+        token = self._token(place.tenant)
+        answer = await self._vouched(
+            lambda headers: self._http.ask(call, where, body, params=_VERSION, headers=headers, token=token)
         )
         return answer.read(_NameCheck).name_available
 
@@ -229,31 +230,53 @@ class Support:
         self, call: Call, place: Place, *path: str, top: int, filters: str | None = None
     ) -> AsyncIterator[list[Raw]]:
         params: dict[str, str | int] = {**_VERSION, "$top": top, **({"$filter": filters} if filters else {})}
-        where, headers = _path(call, place, *path), await self._vouched()
-        async for items in by_next_link(self._http, call, where, self._token(place.tenant), params, headers):
+        where, token = _path(call, place, *path), self._token(place.tenant)
+
+        async def first(headers: Headers) -> tuple[AsyncIterator[list[Raw]], list[Raw] | None]:
+            pages = by_next_link(self._http, call, where, token, params, headers)
+            return pages, await anext(pages, None)
+
+        pages, items = await self._vouched(first)
+        while items is not None:
             yield items
+            items = await anext(pages, None)
 
     async def _get(self, operation: str, place: Place, *path: str) -> Answer:
         call = self._http.call(operation)
-        where, headers = _path(call, place, *path), await self._vouched()
-        return await self._http.get(call, where, params=_VERSION, headers=headers, token=self._token(place.tenant))
+        where, token = _path(call, place, *path), self._token(place.tenant)
+        return await self._vouched(
+            lambda headers: self._http.get(call, where, params=_VERSION, headers=headers, token=token)
+        )
 
     async def _write(
         self, operation: str, method: str, place: Place, body: dict[str, object] | None, *path: str
     ) -> Answer:
         call = self._http.call(operation)
-        where, headers = _path(call, place, *path), await self._vouched()
-        return await self._http.write(
-            call, method, where, body, params=_VERSION, headers=headers, token=self._token(place.tenant)
+        where, token = _path(call, place, *path), self._token(place.tenant)
+        return await self._vouched(
+            lambda headers: self._http.write(call, method, where, body, params=_VERSION, headers=headers, token=token)
         )
 
     def _token(self, tenant: str) -> TokenSource:
         return partial(self._identity.token, AZURE, tenant=tenant)
 
-    async def _vouched(self) -> dict[str, str]:
-        """The header by which the partner's tenant vouches for a call in the customer's."""
+    async def _vouched(self, send: Callable[[Headers], Awaitable[Sent]]) -> Sent:
+        """Sends with the header by which the partner's tenant vouches for a call in the customer's.
+
+        A 401 that another token of the customer's tenant didn't mend is about that header's: nothing was done, and it
+        is sent once more with another.
+        """
         token = await self._identity.token(AZURE)
-        return {"x-ms-authorization-auxiliary": f"Bearer {token.get_secret_value()}"}
+        try:
+            return await send(_auxiliary(token))
+        except Forbidden as error:
+            if error.status != HTTPStatus.UNAUTHORIZED:
+                raise
+        return await send(_auxiliary(await self._identity.token(AZURE, token)))
+
+
+def _auxiliary(token: SecretStr) -> Headers:
+    return {"x-ms-authorization-auxiliary": f"Bearer {token.get_secret_value()}"}
 
 
 def _path(call: Call, place: Place, *pieces: str) -> str:

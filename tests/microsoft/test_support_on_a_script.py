@@ -1,13 +1,14 @@
 """What our client of Azure support tickets sends, on a script of answers, and what it refuses to send."""
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from microsoft.errors import Malformed, Rejected
+from microsoft.errors import Forbidden, Malformed, Rejected
 from microsoft.identity import Identity
 from microsoft.support import (
     Classification,
@@ -32,7 +33,7 @@ TICKET = NewTicket(title="Credit", description="Machines were down.", classifica
 def on_script(*replies: httpx.Response) -> tuple[Support, Script]:
     """The client on a script: a token from each tenant as it is asked for, and these answers in between."""
     script = Script([*replies])
-    tokens = Script([httpx.Response(200, json={"access_token": f"token-{number}"}) for number in range(1, 4)])
+    tokens = Script([httpx.Response(200, json={"access_token": f"token-{number}"}) for number in range(1, 6)])
     login = Transport("https://login.example", wire=httpx.MockTransport(tokens))
     who = Identity(login, tenant="partner", client_id="c", client_secret=SecretStr("s"))
     return Support(script.transport(), who), script
@@ -128,3 +129,43 @@ def test_a_ticket_is_read_however_microsoft_writes_it() -> None:
     assert (ticket.modified, ticket.workspace) == (None, "")
     message = {"name": "m", "properties": {"communicationDirection": "Sideways", "createdDate": ""}}
     assert Communication.model_validate(message).direction == "sideways"
+
+
+def refused(status: int = 401) -> httpx.Response:
+    return httpx.Response(status, json={"error": {"code": "InvalidAuthenticationToken", "message": "Expired."}})
+
+
+async def write(support: Support) -> None:
+    await support.update(PLACE, "claim-1", status="closed")
+
+
+async def read(support: Support) -> None:
+    await support.ticket(PLACE, "claim-1")
+
+
+async def ask(support: Support) -> None:
+    await support.is_name_free(PLACE, "claim-1")
+
+
+async def list_all(support: Support) -> None:
+    assert [ticket.name for page in [page async for page in support.tickets(PLACE)] for ticket in page] == ["claim-1"]
+
+
+@pytest.mark.parametrize("work", [write, read, ask, list_all])
+async def test_a_refused_token_of_the_partners_tenant_is_renewed(work: Callable[[Support], Awaitable[None]]) -> None:
+    """The customer's is taken for the refused one first: nothing says which of the two it was."""
+    body = {"name": "claim-1", "properties": {}, "nameAvailable": True, "value": [{"name": "claim-1"}]}
+    good = (httpx.Response(200, json=body) for _ in range(2))
+    support, script = on_script(refused(), refused(), *good)
+    await work(support)
+    await work(support)
+    assert script.sent("x-ms-authorization-auxiliary") == [f"Bearer token-{number}" for number in (1, 1, 4, 4)]
+    assert script.sent("authorization") == [f"Bearer token-{number}" for number in (2, 3, 3, 3)]
+
+
+@pytest.mark.parametrize("replies", [[401, 401, 401, 401], [403]])
+async def test_a_refusal_that_no_other_token_mends_is_one(replies: list[int]) -> None:
+    support, script = on_script(*(refused(status) for status in replies))
+    with pytest.raises(Forbidden):
+        await support.ticket(PLACE, "claim-1")
+    assert len(script.requests) == len(replies)
