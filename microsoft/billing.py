@@ -4,6 +4,7 @@ The lines of new-commerce invoices since September 2023 are read by Graph's expo
 All others are at Partner Center only.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -165,7 +166,8 @@ class Billing:
             else:
                 files, call = await self._paged(invoice, Path(folder), page_size)
             lines = lines_in(files, invoice.id, call)
-            first = next(lines, None)
+            # Elsewhere, as it may take long to come to it in files of nothing.
+            first = await asyncio.to_thread(lambda: next(lines, None))
             if first is None:
                 raise NotFound(
                     call.operation,

@@ -32,6 +32,8 @@ Provider = Literal["office", "onetime"]
 
 _PROVIDER = "claimdesk.provider"
 _LONGEST_LINE = 1024 * 1024
+# In bytes and of one file, in which one blank line may be the last. Billions of them, packed, come as a small file.
+_MOST_BLANK = 64 * 1024
 
 # Pydantic reads a fraction in JSON through a binary float, which keeps 15 digits for certain (IEEE 754). A line in
 # which 16 digits or points follow each other anywhere is read the slow way, which keeps them all.
@@ -121,7 +123,7 @@ def lines_in(files: Sequence[Path], invoice_id: str, call: Call) -> Iterator[Lin
 
 
 def _texts(file: Path, call: Call) -> Iterator[bytes]:
-    wrong = ""
+    wrong, blank = "", 0
     with gzip.open(file) as unpacked:
         reader = BufferedReader(unpacked, 128 * 1024)
         try:
@@ -131,6 +133,11 @@ def _texts(file: Path, call: Call) -> Iterator[bytes]:
                     break
                 if not text.isspace():
                     yield text
+                    continue
+                blank += len(text)
+                if blank > _MOST_BLANK:
+                    wrong = f"over {_MOST_BLANK} bytes of blank lines"
+                    break
         except (OSError, EOFError, zlib.error) as error:
             wrong = f"a file that can't be unpacked ({type(error).__name__})"
     if wrong:

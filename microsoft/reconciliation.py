@@ -21,6 +21,9 @@ from microsoft.transport import ATTEMPTS, AZURE_IDS, LOOPBACK, Transport
 LONGEST_EXPORT = timedelta(minutes=20)
 """How long one export may take; nothing is published, and a sweep has half an hour for all it reads."""
 
+LARGEST_EXPORT = 4 * 1024**3
+"""Bytes of all files of an export together, packed: over twenty million lines (`make bench-export`)."""
+
 _log = structlog.get_logger(__name__)
 
 _EXPORT = "/v1.0/reports/partners/billing/reconciliation/billed/export"
@@ -69,7 +72,8 @@ class Reconciliation:
         """The lines of the invoice as files of gzipped JSON lines in `folder`, and the call they came with.
 
         Raises NotFound where Microsoft has no data of that invoice, or not yet; Unavailable for an export that takes
-        longer than LONGEST_EXPORT; Malformed, Forbidden, Throttled, Rejected, ConsentExpired.
+        longer than LONGEST_EXPORT; Malformed, also for over LARGEST_EXPORT bytes; Forbidden, Throttled, Rejected,
+        ConsentExpired.
         """
         call = self._http.call("export invoice lines")
         manifest = await self._export(invoice_id, call)
@@ -81,9 +85,10 @@ class Reconciliation:
         try:
             reading = Call("download invoice lines", store.host, call.correlation_id)
             files = [folder / f"{number}.gz" for number in range(manifest.blob_count)]
+            room = LARGEST_EXPORT
             for blob, file in zip(manifest.blobs, files, strict=True):
                 address = f"{manifest.root_directory.rstrip('/')}/{blob.name}?{manifest.sas_token.get_secret_value()}"
-                await _fetch(store, reading, address, file)
+                room -= await _fetch(store, reading, address, file, room)
         finally:
             await store.aclose()
         _log.info(
@@ -138,21 +143,27 @@ def _store(manifest: Manifest, call: Call) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-async def _fetch(store: Transport, call: Call, address: str, file: Path) -> None:
-    """The file at `address`, from its beginning again where the connection was lost on the way."""
+async def _fetch(store: Transport, call: Call, address: str, file: Path, room: int) -> int:
+    """The file at `address`, from its beginning again where the connection was lost on the way; gives its bytes.
+
+    Raises Malformed for one of over `room` bytes.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with _emptied(file) as target:
                 async with aclosing(store.stream(call, address)) as chunks:
                     async for chunk in chunks:
                         target.write(chunk)
+                        if target.tell() > room:
+                            raise call.malformed(f"an export of over {LARGEST_EXPORT} bytes")
                 if not target.tell():
                     raise call.malformed("an empty file")
-                return
+                return target.tell()
         except Unavailable:
             if attempt == ATTEMPTS:
                 raise
             await asyncio.sleep(BACKOFF * attempt)
+    raise AssertionError("unreachable")
 
 
 def _emptied(file: Path) -> BinaryIO:

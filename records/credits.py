@@ -1,5 +1,6 @@
 """Invoices on record with their lines, and what claims were given of them."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -58,9 +59,9 @@ class CreditRecords:
     async def keep_invoice(self, invoice: InvoiceRead, lines: Iterable[CreditLine]) -> bool:
         """Keep the invoice with exactly these lines, all or nothing; False where it is on record at this version.
 
-        The lines are gone through once, a few at a time, and what that raises leaves everything as it was. A line that
-        the invoice no longer has is removed, or, where claims were given some of it, kept for them and given to nobody
-        else.
+        The lines are gone through once, a few at a time and in other threads, and what that raises leaves everything as
+        it was. A line that the invoice no longer has is removed, or, where claims were given some of it, kept for them
+        and given to nobody else.
         """
         async with writing(self._engine) as connection:
             if not await _take(connection, invoice):
@@ -188,7 +189,8 @@ async def _keep_lines(connection: AsyncConnection, invoice_id: str, lines: Itera
     # What is still there was given to claims: a line that comes again keeps what they have of it.
     there = frozenset(await connection.scalars(select(columns.id).where(of_invoice)))
     coming = iter(lines)
-    while batch := list(islice(coming, _BATCH)):
+    # Elsewhere: whatever it takes to read the next lines, this process goes on with everything else.
+    while batch := await asyncio.to_thread(lambda: list(islice(coming, _BATCH))):
         again = [line.id for line in batch if line.id in there]
         if again:
             await connection.execute(update(tables.credit_lines).where(columns.id.in_(again)).values(is_current=True))

@@ -160,6 +160,29 @@ async def test_an_export_that_takes_too_long_is_unavailable(monkeypatch: pytest.
             await read(billing)
 
 
+async def test_an_export_that_does_not_end_is_malformed_however_many_files_it_comes_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    files = [packed(LINE)] * 4
+    monkeypatch.setattr(reconciliation, "LARGEST_EXPORT", 3 * len(files[0]))
+    cloud = Microsoft(files)
+    async with cloud.billing() as billing:
+        with pytest.raises(Malformed, match="an export of over"):
+            await read(billing)
+    assert len(cloud.fetched) == 4
+    assert left_in(tmp_path) == []
+    cloud = Microsoft(files[:3])
+    async with cloud.billing() as billing:
+        assert len(await read(billing)) == 3
+
+
+async def test_an_export_of_no_files_has_no_lines_yet() -> None:
+    async with Microsoft().billing() as billing:
+        with pytest.raises(NotFound, match="has no lines, or not yet"):
+            await read(billing)
+
+
 @pytest.mark.parametrize(("code", "expected"), [("5000", NotFound), ("4711", Rejected)])
 async def test_an_export_that_fails_inside_a_200(code: str, expected: type[MicrosoftError]) -> None:
     failed: dict[str, object] = {"status": "failed", "error": {"code": code, "message": "No data available"}}
@@ -186,6 +209,7 @@ BAD_FILES: dict[str, bytes] = {
     "not a line": packed({"Currency": "USD"}),
     "an amount that is none": packed({**LINE, "Total": "much"}),
     "not a number": gzip.compress(b'{"Total": NaN, "Currency": "USD"}\n'),
+    "blank lines without end": gzip.compress(b"\n" * 1_000_000),
     "no end of line": gzip.compress(b" " * 40_000_000),
 }
 

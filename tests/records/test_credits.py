@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import date
 from decimal import Decimal
+from threading import Event
 
 import pytest
 from sqlalchemy import select
@@ -112,17 +114,29 @@ async def test_while_lines_are_still_to_come_nobody_sees_those_before(
         while not seen:
             seen.extend(each.id for each in await credit_records.lines(CUSTOMER, SUBSCRIPTION))
 
-    looking: list[asyncio.Task[None]] = []
+    looking: list[Future[None]] = []
+    loop = asyncio.get_running_loop()
 
     def many() -> Iterator[CreditLine]:
         for n in range(1200):
             if n == 1100:  # the database has had a thousand of them
-                looking.append(asyncio.create_task(look()))
+                looking.append(asyncio.run_coroutine_threadsafe(look(), loop))
             yield line(f"l{n:04d}", "1.00")
 
     assert await credit_records.keep_invoice(invoice(version="2"), many())
-    await looking[0]
+    await asyncio.wrap_future(looking[0])
     assert seen in (["before"], [f"l{n:04d}" for n in range(1200)])
+
+
+async def test_lines_that_take_long_to_read_hold_up_nothing_else(credit_records: CreditRecords) -> None:
+    goes_on, loop = Event(), asyncio.get_running_loop()
+
+    def slow() -> Iterator[CreditLine]:
+        loop.call_soon_threadsafe(goes_on.set)
+        assert goes_on.wait(10), "nothing else was done meanwhile"
+        yield line("a", "10")
+
+    assert await credit_records.keep_invoice(invoice(), slow())
 
 
 async def test_two_sweeps_that_keep_one_invoice_at_once_keep_it_once(credit_records: CreditRecords) -> None:
