@@ -130,7 +130,7 @@ async def running_worker(
             customers = Customers(center, credits, ZoneInfo(settings.partner_zone), settings.partner_country)
             blobs = Blobs(settings.blob_url)
             evidence = Evidence(blobs, claims, settings.max_document_bytes)
-            azure = AzureTickets(at_microsoft.support, blobs, filer(settings))
+            azure = AzureTickets(at_microsoft.support, blobs, claims, filer(settings))
             tickets = Tickets(center, azure, claims, client, settings.ticket_page_size)
             money = Credits(at_microsoft.billing, credits, claims, client, settings.invoice_page_size)
             activities: list[Callable[..., Any]] = [
@@ -139,6 +139,8 @@ async def running_worker(
                 evidence.check_document,
                 evidence.sweep_documents,
                 azure.file,
+                azure.reply,
+                azure.follow_reply,
                 tickets.look_up,
                 tickets.reply,
                 tickets.sweep_tickets,

@@ -2,9 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import UTC, datetime, time, timedelta
+from http import HTTPStatus
 from typing import TypeVar
 
 from temporalio import activity
@@ -14,20 +14,32 @@ from activities.failures import told
 from activities.heartbeats import heartbeating
 from domain import azure_tickets
 from domain.claims import Claim, Contact
-from domain.model import Frozen
+from domain.model import Frozen, Refusal, Refused
 from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus
 from domain.triage import Route
-from microsoft.errors import Ambiguous, ConsentMissing, Forbidden, MicrosoftError, NotFound, Rejected, SupportPlanTooLow
+from microsoft.errors import (
+    Ambiguous,
+    ConsentMissing,
+    Forbidden,
+    MicrosoftError,
+    NotFound,
+    Rejected,
+    SupportPlanTooLow,
+    Unavailable,
+)
+from microsoft.identity import TOKEN_REQUEST
 from microsoft.operations import Operation, wait_for
 from microsoft.support import Communication, NewTicket, Place, Support, SupportTicket
 from microsoft.support import Contact as TicketContact
+from records.claims import ClaimRecords
 from runtime.blobs import BlobNotFound, Blobs
 
 LONGEST_OPERATION = timedelta(minutes=8)
 """How long Azure may take over a ticket before the attempt ends; the next one looks for it by its name."""
 
 _OUR_REPLY = "reply-"
-_LOOKS_AT_A_MESSAGE = 5
+_LOOKS_AT_A_MESSAGE = 3
+_NO_CONTACT = "The claim's contact isn't the partner's, and CLAIMDESK_CONTACT_EMAIL names none of ours."
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 T = TypeVar("T")
@@ -40,29 +52,57 @@ _REFUSALS = (Rejected, Forbidden, ConsentMissing)
 
 
 class AzureSubscription(Frozen):
-    """Where a claim's ticket is in Azure: the customer's tenant, and the subscription (GUID). `sender` is the e-mail
-    address that our own messages are from."""
+    """Where a claim's ticket is in Azure: the customer's tenant, and the subscription (GUID). `sender` is the partner's
+    e-mail address that our messages on it are from; None where the claim knows none."""
 
     tenant_id: str
     subscription_id: str
-    sender: str
+    sender: str | None
 
 
 class FileAzureTicket(Frozen):
     """The claim whose ticket is to be filed under the name that it has on record. `workspace` is where its documents
-    are uploaded to: a new name, since Azure forgets a workspace after 24 hours. Nothing is sent from `send_before` on;
-    what was sent before is still looked for."""
+    are uploaded to: a new name, since Azure forgets a workspace after 24 hours."""
 
     claim: Claim
     workspace: str
-    send_before: datetime | None
 
 
 class AzureFiling(Frozen):
-    """What came of it: the ticket as Azure shows it, or why a person has to file it."""
+    """What came of it: the ticket as Azure shows it, or why a person has to file it. Neither, where the claim isn't to
+    be filed any more: nothing was sent then."""
 
     ticket: Ticket | None = None
     refused: str | None = None
+
+
+class ReplyToAzureTicket(Frozen):
+    """What to write on a ticket, by its number or name. `key` is the same for each try of one answer."""
+
+    where: AzureSubscription
+    number: str
+    text: str
+    key: str
+
+
+class AzureReply(Frozen):
+    """The ticket as it is with our message; `under_way` is where Azure tells whether it took it, None once it has."""
+
+    ticket: Ticket
+    under_way: str | None
+
+
+class FollowAzureReply(Frozen):
+    """Where to look for what came of a reply."""
+
+    where: AzureSubscription
+    under_way: str
+
+
+class AzureReplyOutcome(Frozen):
+    """Why Azure didn't take the reply; None where it has it."""
+
+    refused: str | None
 
 
 class Filer(Frozen):
@@ -80,18 +120,24 @@ class _NotByUs(Exception):  # noqa: N818 - it is an answer, not a fault
     """Why a person has to file the ticket."""
 
 
+class _Overtaken(Exception):  # noqa: N818 - it is an answer, not a fault
+    """The claim was withdrawn, or filed otherwise, before the ticket was sent."""
+
+
 class AzureTickets:
     """Files, reads and answers Azure support tickets on behalf of customers."""
 
-    def __init__(self, support: Support, blobs: Blobs, filer: Filer) -> None:
+    def __init__(self, support: Support, blobs: Blobs, claim_records: ClaimRecords, filer: Filer) -> None:
         self._support = support
+        self._records = claim_records
         self._blobs = blobs
         self._filer = filer
 
     @activity.defn(name="file_azure_ticket")
     async def file(self, wanted: FileAzureTicket) -> AzureFiling:
         """Uploads the claim's documents, files its ticket, and reads it back. Heartbeats. Safe to run twice: the ticket
-        is looked for by its name first, and Azure takes one ticket of a name.
+        is looked for by its name first, and Azure takes one ticket of a name. What counts when it is sent is the claim
+        as it is on record then: its documents, its deadline, and whether it is to be filed at all.
 
         Raises ApplicationError as `failures.told` says for what may pass; what Azure refuses for good is an answer.
         """
@@ -109,21 +155,43 @@ class AzureTickets:
                         return AzureFiling(ticket=found)
                     operation = await self._resumed(place, started.pop() if started else "")
                     if operation is None:
-                        _check_time(name, wanted.send_before)
-                        new = await self._new_ticket(place, claim, wanted.workspace)
-                        operation = await _to_its_end(self._support.create(place, name, new))
-                    if operation is not None:
-                        started.append(operation.url)
-                        activity.heartbeat(operation.url)
-                        await self._until_over(place, operation, name)
-                    found = (await self.look_up(where, name)).ticket
+                        operation = await self._send(place, claim, name, wanted.workspace)
+                except _Overtaken:
+                    return AzureFiling()
                 except _NotByUs as error:
                     return AzureFiling(refused=str(error))
                 except _REFUSALS as error:
+                    if is_our_own(error):
+                        raise
                     return AzureFiling(refused=_why(error))
+                if operation is not None:
+                    started.append(operation.url)
+                    activity.heartbeat(operation.url)
+                    if refused := await self._until_over(place, operation):
+                        return AzureFiling(refused=refused)
+                found = (await self.look_up(where, name)).ticket
                 if found is None:
                     raise _not_yet(name)
                 return AzureFiling(ticket=found)
+
+    async def _send(self, place: Place, claim: Claim, name: str, workspace: str) -> Operation | None:
+        """The ticket on its way. Raises _Overtaken, _NotByUs, and what `Support` raises."""
+        newest = await self._newest(claim, name)
+        while True:
+            new = await self._new_ticket(place, newest, workspace)
+            before, newest = newest, await self._newest(claim, name)
+            # A document that came while the others were uploaded goes with them.
+            if newest.documents == before.documents:
+                return await _to_its_end(self._support.create(place, name, new))
+
+    async def _newest(self, claim: Claim, name: str) -> Claim:
+        """The claim as it is on record now. Raises _Overtaken where this ticket isn't to be filed any more, and what
+        `_check_time` raises where it is too late."""
+        newest = await self._records.get(claim.id) or claim
+        if not newest.is_to_be_sent or newest.filing != claim.filing:
+            raise _Overtaken
+        _check_time(name, newest.send_before)
+        return newest
 
     async def _resumed(self, place: Place, url: str) -> Operation | None:
         """The operation that an earlier attempt began, None where there is none to go on with: one that failed for a
@@ -135,11 +203,18 @@ class AzureTickets:
         except (NotFound, Ambiguous):
             return None
 
-    async def _until_over(self, place: Place, operation: Operation, name: str) -> None:
+    async def _until_over(self, place: Place, operation: Operation) -> str | None:
+        """Waits for what Azure accepted; why it refused it after all, or None. Only the operation's own word counts as
+        a refusal: a look that fails leaves open what came of it. Raises Unavailable; NotFound where it takes long."""
         try:
             await wait_for(operation, lambda: self._support.look(place, operation.url), longest=LONGEST_OPERATION)
-        except (TimeoutError, NotFound):
-            raise _not_yet(name) from None
+        except TimeoutError:
+            raise NotFound("look at support operation", "Azure", description="Azure takes its time") from None
+        except _REFUSALS as error:
+            if error.status == HTTPStatus.OK:
+                return _why(error)
+            raise Unavailable(error.operation, error.host, status=error.status, description=str(error)) from error
+        return None
 
     async def _new_ticket(self, place: Place, claim: Claim, workspace: str) -> NewTicket:
         """The ticket, with its documents uploaded. Raises _NotByUs where there can't be one."""
@@ -147,7 +222,7 @@ class AzureTickets:
             raise _NotByUs(why)
         person = azure_tickets.contact(claim, self._filer.contact)
         if person is None:
-            raise _NotByUs("The claim's contact isn't the partner's, and CLAIMDESK_CONTACT_EMAIL names none of ours.")
+            raise _NotByUs(_NO_CONTACT)
         try:
             classification = await self._support.classification(
                 place.tenant, azure_tickets.SERVICE, *azure_tickets.PROBLEM
@@ -180,49 +255,76 @@ class AzureTickets:
             workspace=workspace,
         )
 
-    async def look_up(self, where: AzureSubscription, number: str) -> TicketLookup:
-        """The ticket of this number, or of this name, as Azure shows it now; nothing where it shows none.
+    async def look_up(self, where: AzureSubscription, number: str, others: Sequence[str] = ()) -> TicketLookup:
+        """The ticket of this number, or of this name, as Azure shows it now, there or on one of the `others` among the
+        customer's subscriptions; nothing where it shows none. Raises what `Support` raises."""
+        for subscription in (where.subscription_id, *others):
+            here = where.model_copy(update={"subscription_id": subscription})
+            if (found := await self._found(here, number)) is not None:
+                ticket = await self._told(here, found)
+                return TicketLookup(ticket=ticket, azure_subscription_id=subscription if ticket else None)
+        return TicketLookup(ticket=None)
 
-        Raises what `Support` raises.
+    @activity.defn(name="reply_to_azure_ticket")
+    async def reply(self, wanted: ReplyToAzureTicket) -> AzureReply:
+        """Writes a message on the ticket. Safe to run twice: the same text under the same key is one message.
+
+        Raises ApplicationError `refused` where no address of the partner's is known to write from, else as
+        `failures.told` says.
         """
-        found = await self._found(where, number)
-        return TicketLookup(ticket=await self._told(where, found) if found else None)
+        where, place = wanted.where, _place(wanted.where)
+        sender = where.sender or (self._filer.contact.email if self._filer.contact else None)
+        name = f"{_OUR_REPLY}{hashlib.sha256(f'{wanted.key}|{wanted.text}'.encode()).hexdigest()[:32]}"
+        with told():
+            if sender is None:
+                raise Refused(Refusal(rule="reply_sender", message=f"{_NO_CONTACT} Answer in the Azure portal."))
+            found = await self._found(where, wanted.number)
+            if found is None:
+                raise NotFound("read support ticket", "Azure", description=f"there is no ticket {wanted.number}")
+            under_way = None
+            try:
+                await self._support.communication(place, found.name, name)
+            except NotFound:
+                operation = await _to_its_end(
+                    self._support.communicate(
+                        place, found.name, name, subject="Our answer", body=wanted.text, sender=sender
+                    )
+                )
+                under_way = await self._still_under_way(place, operation)
+            ticket = await self._told(where, await self._support.ticket(place, found.name))
+            if ticket is None:
+                raise NotFound("read support ticket", "Azure", description="the ticket has no date yet")
+            return AzureReply(ticket=ticket, under_way=under_way)
 
-    async def reply(self, where: AzureSubscription, number: str, text: str, key: str) -> Ticket:
-        """Adds the text as a message and gives the ticket as it is then. `key` names the answer: the same text under
-        the same key isn't added again. Raises what `Support` raises, NotFound also while the message can't be seen."""
-        place = _place(where)
-        found = await self._found(where, number)
-        if found is None:
-            raise NotFound("read ticket", "Azure", description=f"there is no ticket {number}")
-        name = f"{_OUR_REPLY}{hashlib.sha256(f'{key}|{text}'.encode()).hexdigest()[:32]}"
-        try:
-            await self._support.communication(place, found.name, name)
-        except NotFound:
-            operation = await _to_its_end(
-                self._support.communicate(place, found.name, name, subject="Our answer", body=text, sender=where.sender)
-            )
-            await self._is_seen(place, found.name, name, operation)
-        told = await self._told(where, await self._support.ticket(place, found.name))
-        if told is None:
-            raise NotFound("read ticket", "Azure", description="the ticket has no date yet")
-        return told
+    @activity.defn(name="follow_azure_reply")
+    async def follow_reply(self, wanted: FollowAzureReply) -> AzureReplyOutcome:
+        """Waits until Azure says what came of a reply that it accepted. Heartbeats; reads only."""
+        place = _place(wanted.where)
+        async with heartbeating(lambda: None):
+            with told():
+                try:
+                    refused = await self._until_over(place, Operation(wanted.under_way, "accepted", timedelta()))
+                except NotFound as error:
+                    if error.status is None:
+                        raise
+                    refused = "Azure no longer tells what came of it: look at the ticket."
+                return AzureReplyOutcome(refused=refused)
+
+    async def _still_under_way(self, place: Place, operation: Operation | None) -> str | None:
+        """Where the outcome of a message is told, None where it is known by now. A person waits with us, so not for
+        long. Raises what the operation failed with."""
+        if operation is None:
+            return None
+        for _ in range(_LOOKS_AT_A_MESSAGE):
+            if (await self._support.look(place, operation.url)).is_over:
+                return None
+            await asyncio.sleep(1)
+        return operation.url
 
     async def fingerprints(self, where: AzureSubscription) -> AsyncIterator[dict[str, str]]:
         """The fingerprint of every ticket on the subscription, page by page, by its number."""
         async for page in self._support.tickets(_place(where)):
             yield {ticket.number: _fingerprint(ticket) for ticket in page}
-
-    async def _is_seen(self, place: Place, ticket: str, name: str, operation: Operation | None) -> None:
-        """Waits until the message can be read, a person waits with us; raises where Azure refuses it after all."""
-        for _ in range(_LOOKS_AT_A_MESSAGE):
-            if operation is not None:
-                await self._support.look(place, operation.url)
-            with suppress(NotFound):
-                await self._support.communication(place, ticket, name)
-                return
-            await asyncio.sleep(1)
-        raise NotFound("read message", "Azure", description="the message can't be seen yet")
 
     async def _found(self, where: AzureSubscription, number: str) -> SupportTicket | None:
         place = _place(where)
@@ -269,8 +371,13 @@ def azure_subscription(claim: Claim) -> AzureSubscription | None:
     return AzureSubscription(
         tenant_id=claim.opening.customer_id,
         subscription_id=claim.azure_subscription_id,
-        sender=claim.opening.contact.email,
+        sender=person.email if (person := azure_tickets.contact(claim, None)) else None,
     )
+
+
+def is_our_own(error: BaseException | None) -> bool:
+    """Whether Microsoft refuses our application itself, its id or secret: that isn't about the customer's things."""
+    return isinstance(error, Forbidden) and error.operation == TOKEN_REQUEST
 
 
 def _place(where: AzureSubscription) -> Place:
@@ -284,8 +391,10 @@ def _fingerprint(ticket: SupportTicket) -> str:
 
 
 def _is_ours(message: Communication, where: AzureSubscription) -> bool:
-    """By its name or its sender: the direction is documented one way and recorded the other (facts 2.4)."""
-    return message.name.startswith(_OUR_REPLY) or message.sender.lower() == where.sender.lower()
+    """By its name, or by its sender's domain, which colleagues share: the direction is documented one way and recorded
+    the other (facts 2.4)."""
+    domain = where.sender.rpartition("@")[2].lower() if where.sender else ""
+    return message.name.startswith(_OUR_REPLY) or (bool(domain) and message.sender.lower().endswith(f"@{domain}"))
 
 
 async def _to_its_end(sending: Awaitable[T]) -> T:

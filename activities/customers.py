@@ -76,11 +76,11 @@ class Customers:
         if route.route in _WAITS_FOR_THE_INVOICE:
             lines = await self._records.lines(said.customer_id, said.subscription_id)
             credit = expected_credit(claim, route.route, commerce, stopped_on, lines)
-        azure, why_not = None, None
+        azure: tuple[str, ...] = ()
+        why_not = None
         if facts and facts.commerce is Commerce.AZURE and subscription:
             with told():
-                azure = await self._azure_subscription(said.customer_id, subscription)
-            why_not = None if azure else "Microsoft shows no active Azure subscription under this one."
+                azure, why_not = await self._azure_subscriptions(said.customer_id, subscription)
         holidays = self._holidays()
         return Triaged(
             triage=route,
@@ -94,22 +94,26 @@ class Customers:
                 for kind in POLICY.evidence_for(said.category, commerce, product)
             ),
             credit=credit,
-            azure_subscription_id=azure,
+            azure_subscription_id=azure[0] if azure else None,
+            other_azure_subscriptions=azure[1:],
             assisted_reason=why_not,
         )
 
-    async def _azure_subscription(self, customer_id: str, subscription: Subscription) -> str | None:
-        """The Azure subscription on which a ticket about this one is filed; None where there is none.
+    async def _azure_subscriptions(
+        self, customer_id: str, subscription: Subscription
+    ) -> tuple[tuple[str, ...], str | None]:
+        """The Azure subscriptions on which a ticket about this one can be filed, or why there are none.
 
         A legacy one is an Azure subscription itself; an Azure plan has some, of which any active one will do.
         """
         if subscription.offer_id.startswith(_LEGACY_AZURE):
-            return subscription.id
+            return (subscription.id,), None
         try:
             found = await self._partner_center.azure_entitlements(customer_id, subscription.id)
-        except (NotFound, Rejected):
-            return None
-        return next((each.id for each in found if each.status == "active"), None)
+        except (NotFound, Rejected, Forbidden) as error:
+            return (), f"Microsoft doesn't show the Azure subscriptions under this one. {error}"
+        active = tuple(each.id for each in found if each.status == "active")
+        return active, None if active else "Microsoft shows no active Azure subscription under this one."
 
     async def _is_csp_customer(self, customer_id: str) -> bool:
         try:

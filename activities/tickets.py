@@ -8,14 +8,14 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from activities.azure_tickets import AzureSubscription, AzureTickets
+from activities.azure_tickets import AzureSubscription, AzureTickets, is_our_own
 from activities.failures import told
 from activities.heartbeats import heartbeating
 from activities.signals import signal_claims
-from domain.messages import TicketNews
+from domain.messages import TicketNews, TicketNumber
 from domain.model import Frozen, Refusal, Refused
 from domain.tickets import Ticket, TicketLookup, TicketNote, TicketStatus, fingerprint
-from microsoft.errors import NotFound
+from microsoft.errors import ConsentMissing, Forbidden, NotFound
 from microsoft.partner_center import Note, PartnerCenter, ServiceRequest
 from records.claims import ClaimRecords, OpenTicket
 
@@ -26,30 +26,32 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class LookUpTicket(Frozen):
-    """A ticket's number (or the name that claimdesk gave it), and the customer (tenant id) that it must be of. `azure`
-    says where it is if it isn't at Partner Center."""
+    """A ticket's number (or the name that claimdesk gave it), and the customer (tenant id) that it must be of. One that
+    `is_azure` is on the Azure subscription `azure` or one of the `others`, where any is known."""
 
     number: str
     customer_id: str
+    is_azure: bool = False
     azure: AzureSubscription | None = None
+    others: tuple[str, ...] = ()
 
 
 class ReplyToTicket(Frozen):
-    """What to write on a ticket of this customer. `key` is the same for each try of one answer."""
+    """What to write on a service request of this customer."""
 
-    number: str
+    number: TicketNumber
     customer_id: str
     text: str
-    azure: AzureSubscription | None = None
-    key: str = ""
 
 
 class TicketSweepReport(Frozen):
-    """Tickets that Microsoft listed, those of them that differ from the records, and claims that were told."""
+    """Tickets that Microsoft listed, those of them that differ from the records, claims that were told, and Azure
+    subscriptions whose tickets Microsoft doesn't let us read."""
 
     listed: int
     changed: int
     signalled: int
+    unreadable: int = 0
 
 
 class Tickets:
@@ -73,9 +75,8 @@ class Tickets:
     @activity.defn(name="look_up_ticket")
     async def look_up(self, wanted: LookUpTicket) -> TicketLookup:
         """The ticket as Microsoft shows it now; nothing where it shows none, or one of another customer."""
-        if wanted.azure is not None:
-            with told():
-                return await self._azure.look_up(wanted.azure, wanted.number)
+        if wanted.is_azure:
+            return await self._look_up_in_azure(wanted)
         with told():
             try:
                 found = await self._partner_center.service_request(wanted.number)
@@ -85,16 +86,25 @@ class Tickets:
             return TicketLookup(ticket=None, other_customer=True)
         return TicketLookup(ticket=_ticket(found))
 
+    async def _look_up_in_azure(self, wanted: LookUpTicket) -> TicketLookup:
+        if wanted.azure is None:
+            return TicketLookup(ticket=None, unreadable="it isn't known in which Azure subscription the ticket is.")
+        with told():
+            try:
+                return await self._azure.look_up(wanted.azure, wanted.number, wanted.others)
+            except (Forbidden, ConsentMissing) as error:
+                if is_our_own(error):
+                    raise
+                return TicketLookup(ticket=None, unreadable=str(error))
+
     @activity.defn(name="reply_to_ticket")
     async def reply(self, wanted: ReplyToTicket) -> Ticket:
-        """Adds the text as a note, in Azure as a message, and gives the ticket as it is then. Safe to run twice: a text
-        that the newest notes hold already isn't added again.
+        """Adds the text as a note and gives the ticket as it is then. Safe to run twice: a text that the newest notes
+        hold already isn't added again.
 
         Raises ApplicationError `refused` for another customer's ticket, else as `failures.told` says.
         """
         with told():
-            if wanted.azure is not None:
-                return await self._azure.reply(wanted.azure, wanted.number, wanted.text, wanted.key)
             found = await self._partner_center.service_request(wanted.number)
             if _is_of_another(found, wanted.customer_id):
                 raise Refused(
@@ -132,6 +142,11 @@ class Tickets:
                         async for page in pages:
                             report = await self._tell(page, open_tickets, report)
                 except ApplicationError as error:
+                    if where and error.type in ("forbidden", "consent_missing") and not is_our_own(error.__cause__):
+                        # A customer's rights are no trouble of the sweep's: its alarm is for what stops it.
+                        activity.logger.warning("tickets can't be read: %s", error.message)
+                        report = report.model_copy(update={"unreadable": report.unreadable + 1})
+                        continue
                     failed = failed or error
         if failed is not None:
             raise failed
@@ -155,13 +170,14 @@ class Tickets:
             listed=report.listed + len(now),
             changed=report.changed + len({each.ticket_number for each in news.values()}),
             signalled=report.signalled + await signal_claims(self._client, "ticket_changed", news),
+            unreadable=report.unreadable,
         )
 
 
 def _where(known: OpenTicket) -> AzureSubscription | None:
     if known.azure_subscription_id is None:
         return None
-    return AzureSubscription(tenant_id=known.customer_id, subscription_id=known.azure_subscription_id, sender="")
+    return AzureSubscription(tenant_id=known.customer_id, subscription_id=known.azure_subscription_id, sender=None)
 
 
 def _is_of_another(found: ServiceRequest, customer_id: str) -> bool:

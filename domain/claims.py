@@ -265,6 +265,8 @@ class Claim(Frozen):
     requirements: tuple[Requirement, ...] = ()
     azure_subscription_id: str | None = None
     """The Azure subscription (GUID) on which an Azure-related claim's ticket is filed; None where none is known."""
+    other_azure_subscriptions: tuple[str, ...] = ()
+    """Those beside it on which a person may have filed the ticket."""
     sent_for: Actor | None = None
     """Who asked claimdesk to file the ticket; None where nobody had to ask, or hasn't."""
     assisted_reason: str | None = None
@@ -278,6 +280,8 @@ class Claim(Frozen):
     answered: TicketNote | None = None
     """The note whose question was answered last; Microsoft may show it for a while after."""
     last_reply: str | None = None
+    reply_under_way: str | None = None
+    """Where Azure tells (an address of some KB) whether it took the last reply; None once that is known."""
     decision: Decision | None = None
     credit: CreditState = CreditState()
     closing_reason: str | None = None
@@ -301,13 +305,19 @@ class Claim(Frozen):
     @property
     def is_filed_by_claimdesk(self) -> bool:
         """True where claimdesk files by API: an Azure-related claim that Microsoft doesn't refuse to take so, opened by
-        somebody who may file, or handed to claimdesk by one."""
+        somebody who may file, or handed to claimdesk by one. What had a ticket before isn't given another unasked."""
+        first = not self.earlier_filings and self.opened_by.role in PERMISSIONS[Action.FILE_TICKET]
         return (
             self.route is Route.AZURE_TICKET
             and self.azure_subscription_id is not None
             and self.assisted_reason is None
-            and (self.sent_for is not None or self.opened_by.role in PERMISSIONS[Action.FILE_TICKET])
+            and (self.sent_for is not None or first)
         )
+
+    @property
+    def send_before(self) -> datetime | None:
+        """The first instant at which nothing may be sent any more, UTC; None where it is filed as an exception."""
+        return self.deadline.due_at if self.deadline and self.exception_reason is None else None
 
     @property
     def is_to_be_sent(self) -> bool:
@@ -318,6 +328,11 @@ class Claim(Frozen):
             return self.filing.ticket_name is not None and self.filing.ticket is None
         in_time = self.status is Status.READY_TO_FILE or self.exception_reason is not None
         return in_time and is_complete(self.checklist)
+
+    @property
+    def is_reply_under_way(self) -> bool:
+        """True while it isn't known whether Azure took our reply, and that still matters."""
+        return self.reply_under_way is not None and self.status in TABLE[Event.QUESTION_ASKED]
 
     @property
     def due_at(self) -> datetime | None:
@@ -380,7 +395,9 @@ def _not_given_to_microsoft(claim: Claim) -> Refusal | None:
 
 def _can_be_sent(claim: Claim) -> Refusal | None:
     if claim.route is not Route.AZURE_TICKET or claim.azure_subscription_id is None:
-        why = claim.assisted_reason or "Microsoft takes this kind of claim in its portal only."
+        azure = claim.route is Route.AZURE_TICKET
+        only = "The claim's Azure subscription isn't known" if azure else "Microsoft takes this kind in its portal only"
+        why = claim.assisted_reason or f"{only}."
         return Refusal(rule="filed_by_hand", message=f"{why} File it by hand and record the ticket's number.")
     if claim.filing is not None or claim.is_to_be_sent:
         return Refusal(rule="ticket_once", message="The ticket is being filed already. Wait until it is read back.")

@@ -36,7 +36,7 @@ from domain.messages import (
 from domain.model import Frozen, Refusal, Refused
 from domain.policy import Commerce
 from domain.roles import Actor
-from domain.tickets import Ticket, TicketLookup, TicketStatus, is_older, question_on
+from domain.tickets import Ticket, TicketLookup, TicketStatus, is_older, question_on, unread
 from domain.triage import Route, Triage
 
 
@@ -52,6 +52,7 @@ class Triaged(Frozen):
     requirements: tuple[Requirement, ...]
     credit: CreditState
     azure_subscription_id: str | None = None
+    other_azure_subscriptions: tuple[str, ...] = ()
     assisted_reason: str | None = None
 
 
@@ -132,6 +133,7 @@ def triaged(claim: Claim, found: Triaged) -> Change:
         "reminders": found.reminders,
         "requirements": found.requirements,
         "azure_subscription_id": found.azure_subscription_id,
+        "other_azure_subscriptions": found.other_azure_subscriptions,
         "assisted_reason": found.assisted_reason,
         "credit": found.credit.model_copy(
             update={"allocations": claim.credit.allocations, "released_lines": claim.credit.released_lines}
@@ -205,6 +207,8 @@ def attached(claim: Claim, document: Document) -> Change:
     documents = (*claim.documents, document)
     to = _after_evidence(claim, documents)
     text = f"Attached {document.kind.replace('_', ' ')} ({document.size:,} bytes, {document.media_type})."
+    if claim.filing and claim.filing.ticket_name and claim.filing.ticket:
+        text += " The ticket went without it: attach it there too, in the Azure portal."
     return Change(Event.ATTACH_EVIDENCE, to, text, {"documents": documents}, result=document.id)
 
 
@@ -261,9 +265,13 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
         Refused: another customer's ticket, one created too late, the one recorded already, or a correction to a
             number that isn't visible.
     """
+    number = command.ticket_number
+    word = ""
+    if found.unreadable:
+        word = f" That is taken on your word: {found.unreadable}"
+        found = TicketLookup(ticket=unread(number, claim.opening.customer_id, at))
     if refused := ticket_refusal(claim, found):
         raise Refused(refused)
-    number = command.ticket_number
     given, earlier = claim.filing, claim.earlier_filings
     if given and given.number == number:
         if given.ticket:
@@ -278,6 +286,7 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
     else:
         if given:
             earlier = (*earlier, given.number)
+            word += _on_its_way(claim)
         filing = Filing(
             number=number,
             recorded_at=at,
@@ -286,8 +295,12 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
             ticket=found.ticket,
         )
     fields: dict[str, object] = {"filing": filing, "earlier_filings": earlier, "question": None}
+    if found.azure_subscription_id and found.azure_subscription_id != claim.azure_subscription_id:
+        others = {*claim.other_azure_subscriptions, claim.azure_subscription_id} - {found.azure_subscription_id, None}
+        fields["azure_subscription_id"] = found.azure_subscription_id
+        fields["other_azure_subscriptions"] = tuple(sorted(each for each in others if each))
     if found.ticket:
-        text = f"Filed as ticket {number}, created at Microsoft {found.ticket.created_at:%Y-%m-%d %H:%M} UTC."
+        text = f"Filed as ticket {number}, created at Microsoft {found.ticket.created_at:%Y-%m-%d %H:%M} UTC.{word}"
         return _at_microsoft(claim, Event.RECORD_FILING, found.ticket, text, fields, result=number)
     if claim.status in {Status.FILED, Status.NEEDS_INFORMATION}:
         raise Refused(
@@ -298,7 +311,7 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
             )
         )
     until = f"{filing.give_up_at:%Y-%m-%d %H:%M} UTC"
-    text = f"Ticket {number} was given; Microsoft doesn't show it yet. It is looked for until {until}."
+    text = f"Ticket {number} was given; Microsoft doesn't show it yet. It is looked for until {until}.{word}"
     return Change(Event.RECORD_FILING, claim.status, text, fields, result=number)
 
 
@@ -353,10 +366,11 @@ def refused_ticket(claim: Claim, text: str) -> Change:
     from claimdesk."""
     filing = claim.filing
     fields: dict[str, object] = {"filing": None}
-    if filing is not None:
+    if filing is not None and filing.ticket_name is not None:
+        # Tried again, it is tried under the same name: should Azure have taken it all the same, it is found by that.
+        fields["assisted_reason"] = text
+    elif filing is not None:
         fields["earlier_filings"] = (*claim.earlier_filings, filing.number)
-        if filing.ticket_name is not None:
-            fields["assisted_reason"] = text
     return Change(Event.TICKET_REFUSED, claim.status, text, fields)
 
 
@@ -382,8 +396,9 @@ def to_be_sent(claim: Claim, command: FileTicket) -> Change:
     return Change(Event.FILE_TICKET, claim.status, "To be filed by claimdesk.", fields)
 
 
-def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
-    """The reply is a note on the ticket. The question is kept as answered: Microsoft shows it a while longer."""
+def replied(claim: Claim, command: Reply, ticket: Ticket, under_way: str | None = None) -> Change:
+    """The reply is a note on the ticket, or about to be: `under_way` is where its outcome is told. The question is kept
+    as answered, since Microsoft shows it a while longer."""
     if claim.filing is None or claim.filing.ticket is None:
         raise Refused(Refusal(rule="ticket_exists", message="There is no ticket to reply on. Record the filing first."))
     answered = claim.filing.ticket.last_note
@@ -392,6 +407,7 @@ def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
         "question": None,
         "answered": answered,
         "last_reply": command.text,
+        "reply_under_way": under_way,
     }
     question = question_on(ticket, answered, command.text)
     if question and ticket.fingerprint != claim.filing.ticket.fingerprint:
@@ -400,15 +416,44 @@ def replied(claim: Claim, command: Reply, ticket: Ticket) -> Change:
     return Change(Event.REPLY, Status.FILED, "Replied to Microsoft on the ticket.", fields)
 
 
+def reply_key(claim: Claim) -> str:
+    """The same for every try of an answer to the question that is open, and another for the next question."""
+    note = claim.ticket.last_note if claim.ticket else None
+    asked = f"{note.created_at}|{note.text}" if note else ""
+    return f"{claim.id}|{asked}"
+
+
+def reply_taken(claim: Claim, refused: str | None) -> Change:
+    """What became of the reply that was under way: Microsoft has it, or, with the reason, it doesn't."""
+    fields: dict[str, object] = {"reply_under_way": None}
+    told = f"Microsoft didn't take our reply. {refused}" if refused else "Microsoft has our reply."
+    if claim.status is Status.FILED and not refused:
+        return Change(Event.TICKET_CHANGED, claim.status, told, fields)
+    if refused:
+        answered = claim.answered.text if claim.answered else None
+        question = claim.question or answered or "Microsoft needs attention; see the ticket."
+        fields |= {"question": question, "answered": None, "last_reply": None}
+        told = f"{told} Answer on the ticket, in the portal."
+    return Change(Event.QUESTION_ASKED, Status.NEEDS_INFORMATION, told, fields)
+
+
 def assigned(claim: Claim, command: Assign) -> Change:
     """A colleague has the claim."""
     text = f"Assigned to {command.assignee}." if command.assignee else "Assigned to nobody."
     return Change(Event.ASSIGN, claim.status, text, {"assignee": command.assignee})
 
 
+def _on_its_way(claim: Claim) -> str:
+    """What is to be said of a ticket that claimdesk may have sent; "" where there is none."""
+    filing = claim.filing
+    if filing is None or filing.ticket_name is None or filing.ticket is not None:
+        return ""
+    return f" Claimdesk was filing ticket {filing.ticket_name}: look in Azure whether it is there, and close it."
+
+
 def withdrawn(claim: Claim, command: Withdraw) -> Change:
     """Ended by a person."""
-    text = f"Withdrawn: {command.reason}"
+    text = f"Withdrawn: {command.reason}{_on_its_way(claim)}"
     return Change(Event.WITHDRAW, Status.WITHDRAWN, text, {"closing_reason": text})
 
 
@@ -427,7 +472,10 @@ def excepted(claim: Claim, command: FileAsException) -> Change:
 
 
 def _taken_up(claim: Claim) -> dict[str, object]:
-    earlier = (*claim.earlier_filings, claim.filing.number) if claim.filing else claim.earlier_filings
+    earlier = claim.earlier_filings
+    if claim.filing and (claim.filing.ticket or not claim.filing.ticket_name):
+        # A ticket that claimdesk may have sent is looked for under its name first, and so keeps it.
+        earlier = (*earlier, claim.filing.number)
     return {
         "filing": None,
         "earlier_filings": earlier,

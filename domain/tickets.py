@@ -48,6 +48,10 @@ class TicketLookup(Frozen):
     ticket: Ticket | None
     other_customer: bool = False
     """The number exists, and belongs to a customer that isn't the claim's."""
+    azure_subscription_id: str | None = None
+    """Where it was found, for a ticket in Azure."""
+    unreadable: str | None = None
+    """Why Microsoft doesn't let us look for it."""
 
 
 def question_on(ticket: Ticket, answered: TicketNote | None, last_reply: str | None) -> str | None:
@@ -58,6 +62,19 @@ def question_on(ticket: Ticket, answered: TicketNote | None, last_reply: str | N
     if note and (note == answered or (last_reply and note.text.split() == last_reply.split())):
         return None
     return note.text if note and note.text else "Microsoft needs attention; see the ticket."
+
+
+def unread(number: str, customer_id: str, at: datetime) -> Ticket:
+    """A ticket that Microsoft doesn't let us read, on the word of who recorded it `at` that instant."""
+    return Ticket(
+        number=number,
+        title="",
+        status=TicketStatus.UNKNOWN,
+        customer_id=customer_id,
+        created_at=at,
+        modified_at=None,
+        fingerprint="unread",
+    )
 
 
 def is_older(ticket: Ticket, known: Ticket) -> bool:

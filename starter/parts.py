@@ -130,6 +130,9 @@ def simulated_identity(settings: Settings, seed: Seed, url: str) -> dict[str, st
     values = {
         "partner_center_url": url,
         "azure_url": url,
+        # Whom the simulated Microsoft writes to where a customer opened the claim.
+        "contact_name": "Ana Admin",
+        "contact_email": "ana@partner.example",
         "graph_url": url,
         "partner_tenant_id": seed.tenant,
         "client_id": seed.client_id,

@@ -8,12 +8,19 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
-from activities.azure_tickets import AzureTickets, FileAzureTicket, azure_subscription
+from activities.azure_tickets import (
+    AzureTickets,
+    FileAzureTicket,
+    FollowAzureReply,
+    ReplyToAzureTicket,
+    azure_subscription,
+)
 from activities.credits import AllocateLine, Credits, MatchClaim, ReleaseLine
 from activities.customers import Customers, TriageRequest
 from activities.evidence import CheckDocument, Evidence
@@ -49,6 +56,7 @@ from domain.page import page
 from domain.policy import Category
 from domain.roles import Actor
 from domain.tickets import TicketLookup
+from domain.triage import Route
 from workflows.parts.asked import again, answerable, asked
 from workflows.parts.options import FILE, MATCH, READ, RECORD, RETRY_TROUBLE_AFTER, SEND, WITHIN_UPDATE
 from workflows.parts.visibility import attribute_updates
@@ -136,6 +144,8 @@ class CreditClaimWorkflow:
                 await self._match()
             elif self.claim.is_to_be_sent:
                 await self._file()
+            elif self.claim.is_reply_under_way:
+                await self._follow_reply()
             else:
                 await self._wait()
         except ActivityError as error:
@@ -178,16 +188,9 @@ class CreditClaimWorkflow:
         claim = self.claim
         if not claim.is_to_be_sent:
             return
-        due_at = claim.deadline.due_at if claim.deadline and claim.exception_reason is None else None
-        request = FileAzureTicket(claim=claim, workspace=f"files-{workflow.uuid4().hex}", send_before=due_at)
+        request = FileAzureTicket(claim=claim, workspace=f"files-{workflow.uuid4().hex}")
         handle = workflow.start_activity_method(AzureTickets.file, request, summary="File the ticket in Azure", **FILE)
-        while not handle.done() and self._is_sending(claim):
-            if self.news:
-                with contextlib.suppress(ActivityError):
-                    await self._read_ticket(self.news.pop(0))
-            else:
-                await self._wait(handle.done)
-        if await _called_back(handle):
+        if not await self._meanwhile(handle, lambda: self._is_sending(claim)):
             return
         found = await handle
         async with self.lock:
@@ -201,9 +204,43 @@ class CreditClaimWorkflow:
     def _is_sending(self, claim: Claim) -> bool:
         return self.claim.is_to_be_sent and self.claim.filing == claim.filing
 
+    async def _follow_reply(self) -> None:
+        """Azure accepted our reply; whether it took it is told later."""
+        under_way, where = self.claim.reply_under_way, azure_subscription(self.claim)
+        assert under_way is not None, "else there is nothing to follow"
+        assert where is not None, "only a reply in Azure is under way"
+        follow = FollowAzureReply(where=where, under_way=under_way)
+        handle = workflow.start_activity_method(
+            AzureTickets.follow_reply, follow, summary="See whether Azure took our reply", **FILE
+        )
+        if not await self._meanwhile(handle, lambda: self._is_following(under_way)):
+            return
+        outcome = await handle
+        async with self.lock:
+            if self._is_following(under_way):
+                await self._apply(lifecycle.reply_taken(self.claim, outcome.refused))
+
+    def _is_following(self, under_way: str) -> bool:
+        return self.claim.is_reply_under_way and self.claim.reply_under_way == under_way
+
+    async def _meanwhile(self, work: workflow.ActivityHandle[Any], goes_on: Callable[[], bool]) -> bool:
+        """What else happens to the claim while work of minutes is done. False where that made the work pointless: it is
+        called back, and nobody waits for it any more."""
+        while not work.done() and goes_on():
+            if self.news:
+                with contextlib.suppress(ActivityError):
+                    await self._read_ticket(self.news.pop(0))
+            else:
+                await self._wait(work.done)
+        return not await _called_back(work)
+
     async def _look_up(self, number: str) -> TicketLookup:
         look_up = LookUpTicket(
-            number=number, customer_id=self.claim.opening.customer_id, azure=azure_subscription(self.claim)
+            number=number,
+            customer_id=self.claim.opening.customer_id,
+            is_azure=self.claim.route is Route.AZURE_TICKET,
+            azure=azure_subscription(self.claim),
+            others=self.claim.other_azure_subscriptions,
         )
         return await workflow.execute_activity_method(
             Tickets.look_up, look_up, summary="Read the ticket back", **WITHIN_UPDATE
@@ -249,10 +286,13 @@ class CreditClaimWorkflow:
         workflow.set_current_details(f"{page(self.claim)}\n\n**Stuck** {cause.message}")
         workflow.logger.warning("work failed, tried again later: %s", error.activity_type)
         seen, heard = self.claim.version, len(self.news)
+        timer = next_timer(self.claim)
+        # Time goes on: a deadline that passes meanwhile isn't put off.
+        pause = min(RETRY_TROUBLE_AFTER, max(timer.at - workflow.now(), timedelta())) if timer else RETRY_TROUBLE_AFTER
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self.claim.version != seen or len(self.news) != heard,
-                timeout=RETRY_TROUBLE_AFTER,
+                timeout=pause,
                 timeout_summary=f"Try {error.activity_type} again",
             )
         workflow.set_current_details(page(self.claim))
@@ -371,14 +411,16 @@ class CreditClaimWorkflow:
     async def reply(self, command: Reply) -> Answer:
         async def work() -> Change:
             assert self.claim.filing is not None, "a question came on a ticket"
-            note = ReplyToTicket(
-                number=self.claim.filing.number,
-                customer_id=self.claim.opening.customer_id,
-                text=command.text,
-                azure=azure_subscription(self.claim),
-                # The claim stays at this version until the answer is on record, however often it is tried.
-                key=f"{self.claim.id}|{self.claim.version}",
-            )
+            number, where = self.claim.filing.number, azure_subscription(self.claim)
+            if where is not None:
+                message = ReplyToAzureTicket(
+                    where=where, number=number, text=command.text, key=lifecycle.reply_key(self.claim)
+                )
+                sent = await workflow.execute_activity_method(
+                    AzureTickets.reply, message, summary="Write the message on the ticket", **SEND
+                )
+                return lifecycle.replied(self.claim, command, sent.ticket, sent.under_way)
+            note = ReplyToTicket(number=number, text=command.text, customer_id=self.claim.opening.customer_id)
             ticket = await workflow.execute_activity_method(
                 Tickets.reply, note, summary="Add the note to the ticket", **SEND
             )

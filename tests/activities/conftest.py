@@ -105,7 +105,7 @@ async def desk(simulator: Simulator, tmp_path: Path, client: Client) -> AsyncIte
     database = engine(settings.database_url)
     claims, credits, blobs = ClaimRecords(database), CreditRecords(database), Blobs(settings.blob_url)
     async with microsoft(settings) as at_microsoft:
-        azure = AzureTickets(at_microsoft.support, blobs, filer(settings))
+        azure = AzureTickets(at_microsoft.support, blobs, claims, filer(settings))
         yield Desk(
             claims=claims,
             credits=credits,

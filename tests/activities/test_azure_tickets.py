@@ -20,9 +20,11 @@ from activities.azure_tickets import (
     AzureSubscription,
     AzureTickets,
     FileAzureTicket,
+    FollowAzureReply,
+    ReplyToAzureTicket,
     azure_subscription,
 )
-from activities.tickets import LookUpTicket, ReplyToTicket
+from activities.tickets import LookUpTicket
 from domain import lifecycle
 from domain.claims import Claim, Contact, Incident, Status
 from domain.evidence import Document
@@ -31,6 +33,7 @@ from domain.tickets import TicketLookup, TicketStatus
 from microsoft.clients import microsoft
 from tests.activities.conftest import Desk
 from tests.domain.samples import azure, document
+from tests.records.samples import ANA
 from tests.simulated import Simulator, azure_plan, azure_tickets, settings_for
 from worker import filer
 
@@ -65,14 +68,22 @@ async def ready(desk: Desk, simulator: Simulator, role: Role = Role.ADMIN_AGENT)
             "opening": said,
             "azure_subscription_id": subscription,
             "documents": documents,
+            "sent_for": ANA,
         }
     )
+    claim = due(claim, datetime.now(UTC) + timedelta(days=30))
     now = datetime.now(UTC)
     return lifecycle.apply(claim, lifecycle.sent(claim, now), now)[0]
 
 
-def request(claim: Claim, *, send_before: datetime | None = None, workspace: str = "files-1") -> FileAzureTicket:
-    return FileAzureTicket(claim=claim, workspace=workspace, send_before=send_before)
+def due(claim: Claim, at: datetime) -> Claim:
+    """The claim with this instant as its deadline."""
+    assert claim.deadline is not None
+    return claim.model_copy(update={"deadline": claim.deadline.model_copy(update={"due_at": at})})
+
+
+def request(claim: Claim, *, workspace: str = "files-1") -> FileAzureTicket:
+    return FileAzureTicket(claim=claim, workspace=workspace)
 
 
 def tickets(simulator: Simulator, claim: Claim) -> list[dict[str, Any]]:
@@ -239,15 +250,73 @@ async def test_a_customer_who_has_not_consented_is_an_answer_that_says_who_must(
 
 async def test_past_the_deadline_nothing_is_sent_but_what_was_is_found(desk: Desk, simulator: Simulator) -> None:
     late, in_time = await ready(desk, simulator), await ready(desk, simulator)
-    just_past = datetime.now(UTC) - timedelta(seconds=1)
+    just_past, long_past = (datetime.now(UTC) - timedelta(seconds=seconds) for seconds in (1, 11 * 60))
     with pytest.raises(ApplicationError) as early:  # an earlier attempt may have sent it, unseen so far
-        await file(desk, late, send_before=just_past)
+        await file(desk, due(late, just_past))
     assert (early.value.type, early.value.category) == ("not_found", ApplicationErrorCategory.BENIGN)
-    long_past = datetime.now(UTC) - timedelta(minutes=11)
-    assert "deadline passed" in ((await file(desk, late, send_before=long_past)).refused or "")
+    assert "deadline passed" in ((await file(desk, due(late, long_past))).refused or "")
     assert tickets(simulator, late) == []
     await file(desk, in_time)
-    assert (await file(desk, in_time, send_before=long_past)).ticket is not None
+    assert (await file(desk, due(in_time, long_past))).ticket is not None
+    exception = due(late, long_past).model_copy(update={"exception_reason": "Promised by phone."})
+    assert (await file(desk, exception)).ticket is not None
+
+
+async def slowly(simulator: Simulator, claim: Claim) -> None:
+    """The next workspace of the claim's takes a second to be made."""
+    path = f"/subscriptions/{claim.azure_subscription_id}/.*/fileWorkspaces/"
+    simulator.post("/faults", {"kind": "slow", "seconds": 1, "method": "PUT", "path": path})
+
+
+async def test_what_counts_is_the_claim_as_it_is_when_the_ticket_is_sent(desk: Desk, simulator: Simulator) -> None:
+    withdrawn, given, late, more = [await ready(desk, simulator) for _ in range(4)]
+    third = await stored(desk, document(name="3"), FORM + uuid4().bytes)
+    assert given.filing is not None
+    by_hand = given.filing.model_copy(update={"number": "100000000000001", "ticket_name": None})
+    changes: list[tuple[Claim, dict[str, object]]] = [
+        (withdrawn, {"status": Status.WITHDRAWN}),
+        (given, {"filing": by_hand}),
+        (late, dict(due(late, datetime.now(UTC) - timedelta(minutes=11)))),
+        (more, {"documents": (*more.documents, third)}),
+    ]
+    filed = []
+    for claim, change in changes:
+        await desk.record(claim)
+        await slowly(simulator, claim)
+        under_way = asyncio.ensure_future(file(desk, claim))
+        # While its documents are uploaded the claim goes on.
+        await asyncio.sleep(0.3)
+        await desk.record(claim.model_copy(update=change | {"version": claim.version + 1}))
+        filed.append(await under_way)
+    assert [each.ticket is not None for each in filed] == [False, False, False, True]
+    assert [each.refused is not None for each in filed] == [False, False, True, False]
+    assert [len(tickets(simulator, claim)) for claim, _ in changes] == [0, 0, 0, 1]
+    [made] = tickets(simulator, more)
+    assert {each["sha256"] for each in made["files"]} == {each.sha256 for each in (*more.documents, third)}
+
+
+@pytest.mark.parametrize("status", [403, 404, 400])
+async def test_a_look_that_fails_is_no_refusal_of_what_azure_accepted(
+    desk: Desk, simulator: Simulator, status: int
+) -> None:
+    claim = await ready(desk, simulator)
+    path = f"/subscriptions/{claim.azure_subscription_id}/.*/operationsStatus/"
+    simulator.post("/faults", {"kind": "error", "status": status, "path": path})
+    with pytest.raises(ApplicationError) as caught:
+        await file(desk, claim)
+    assert not caught.value.non_retryable
+    assert (await file(desk, claim)).ticket is not None
+    assert len(tickets(simulator, claim)) == 1
+
+
+async def test_our_own_secret_is_no_reason_to_file_by_hand(desk: Desk, simulator: Simulator, tmp_path: Path) -> None:
+    claim = await ready(desk, simulator)
+    settings = settings_for(simulator, tmp_path, client_secret="not-the-secret")
+    async with microsoft(settings) as wrong:
+        azure = AzureTickets(wrong.support, desk.blobs, desk.claims, filer(settings))
+        with pytest.raises(ApplicationError) as caught:
+            await desk.run(azure.file, request(claim))
+    assert (caught.value.type, "AADSTS7000215" in str(caught.value)) == ("forbidden", True)
 
 
 async def test_a_document_whose_content_is_lost_is_an_answer_that_names_it(desk: Desk, simulator: Simulator) -> None:
@@ -321,7 +390,7 @@ async def test_a_proxys_page_is_no_word_of_microsofts(
 ) -> None:
     claim = await ready(desk, simulator)
     async with proxy(head) as url, microsoft(settings_for(simulator, tmp_path, azure_url=url)) as behind:
-        azure = AzureTickets(behind.support, desk.blobs, filer(settings_for(simulator, tmp_path)))
+        azure = AzureTickets(behind.support, desk.blobs, desk.claims, filer(settings_for(simulator, tmp_path)))
         with pytest.raises(ApplicationError) as caught:
             await desk.run(azure.file, request(claim))
     assert (caught.value.type, caught.value.non_retryable) == ("malformed", False)
@@ -341,8 +410,8 @@ async def filed_ticket(desk: Desk, simulator: Simulator) -> tuple[AzureSubscript
     return where, filed.ticket.number, claim
 
 
-async def look_up(desk: Desk, where: AzureSubscription, number: str) -> TicketLookup:
-    wanted = LookUpTicket(number=number, customer_id=where.tenant_id, azure=where)
+async def look_up(desk: Desk, where: AzureSubscription, number: str, *others: str) -> TicketLookup:
+    wanted = LookUpTicket(number=number, customer_id=where.tenant_id, is_azure=True, azure=where, others=others)
     found: TicketLookup = await desk.run(desk.tickets.look_up, wanted)
     return found
 
@@ -368,12 +437,16 @@ async def test_a_message_of_microsofts_is_a_question_until_it_is_answered(desk: 
         TicketStatus.ATTENTION_NEEDED,
         "Which machines?",
     )
-    answer = ReplyToTicket(number=number, customer_id=where.tenant_id, text="All of them.", azure=where, key="claim|7")
-    replied = await desk.run(desk.tickets.reply, answer)
-    assert replied.status is TicketStatus.OPEN
-    assert await desk.run(desk.tickets.reply, answer) == replied
+    answer = reply(where, number)
+    replied = await desk.run(desk.azure.reply, answer)
+    assert (replied.ticket.status, replied.under_way) == (TicketStatus.OPEN, None)
+    assert await desk.run(desk.azure.reply, answer) == replied
     [made] = azure_tickets(simulator, where.subscription_id)
     assert [each["body"] for each in made["communications"]] == ["Which machines?", "All of them."]
+
+
+def reply(where: AzureSubscription, number: str) -> ReplyToAzureTicket:
+    return ReplyToAzureTicket(where=where, number=number, text="All of them.", key="claim|a question")
 
 
 async def test_a_reply_whose_answer_was_lost_is_one_message(desk: Desk, simulator: Simulator) -> None:
@@ -385,13 +458,69 @@ async def test_a_reply_whose_answer_was_lost_is_one_message(desk: Desk, simulato
         "when": "after",
     }
     simulator.post("/faults", fault)
-    answer = ReplyToTicket(number=number, customer_id=where.tenant_id, text="All of them.", azure=where, key="claim|7")
     with pytest.raises(ApplicationError) as lost:
-        await desk.run(desk.tickets.reply, answer)
+        await desk.run(desk.azure.reply, reply(where, number))
     assert lost.value.type == "ambiguous"
-    await desk.run(desk.tickets.reply, answer)
+    await desk.run(desk.azure.reply, reply(where, number))
     [made] = azure_tickets(simulator, where.subscription_id)
     assert [each["body"] for each in made["communications"]] == ["All of them."]
+
+
+async def test_a_reply_that_azure_is_slow_to_take_is_followed(desk: Desk, simulator: Simulator) -> None:
+    where, number, claim = await filed_ticket(desk, simulator)
+    simulator.door.put("/behaviour", json={"time_scale": 0.3}).raise_for_status()
+    try:
+        sent = await desk.run(desk.azure.reply, reply(where, number))
+        access(simulator, claim, plan_is_too_low=True)
+        refused = await desk.run(desk.azure.reply, reply(where, number).model_copy(update={"key": "another"}))
+    finally:
+        simulator.door.put("/behaviour", json={"time_scale": 0}).raise_for_status()
+        access(simulator, claim)
+    assert sent.under_way is not None
+    assert refused.under_way is not None
+    outcomes = [
+        await desk.run(desk.azure.follow_reply, FollowAzureReply(where=where, under_way=each.under_way))
+        for each in (sent, refused)
+    ]
+    assert outcomes[0].refused is None
+    assert "Professional Direct" in (outcomes[1].refused or "")
+    [made] = azure_tickets(simulator, where.subscription_id)
+    assert [each["body"] for each in made["communications"]] == ["All of them."]
+
+
+async def test_our_messages_are_from_the_partner_and_a_colleagues_is_no_question(
+    desk: Desk, simulator: Simulator
+) -> None:
+    where, number, _ = await filed_ticket(desk, simulator)
+    assert where.sender == "ana@partner.example"
+    await desk.run(desk.azure.reply, reply(where, number))
+    [made] = azure_tickets(simulator, where.subscription_id)
+    assert [each["sender"] for each in made["communications"]] == ["ana@partner.example"]
+    colleague = where.model_copy(update={"sender": "hana@partner.example"})
+    renamed = (await look_up(desk, colleague, number)).ticket
+    assert renamed is not None
+    assert renamed.status is TicketStatus.OPEN
+    nobody = where.model_copy(update={"sender": None})
+    refusal = await desk.refusal(desk.azure.reply, reply(nobody, number))
+    assert (refusal.rule, "CLAIMDESK_CONTACT_EMAIL" in refusal.message) == ("reply_sender", True)
+
+
+async def test_a_ticket_that_may_not_be_read_says_why(desk: Desk, simulator: Simulator) -> None:
+    where, number, claim = await filed_ticket(desk, simulator)
+    access(simulator, claim, has_rights=False)
+    found = await look_up(desk, where, number)
+    access(simulator, claim)
+    assert (found.ticket, "AuthorizationFailed" in (found.unreadable or "")) == (None, True)
+    unknown = LookUpTicket(number=number, customer_id=where.tenant_id, is_azure=True)
+    assert (await desk.run(desk.tickets.look_up, unknown)).unreadable is not None
+
+
+async def test_a_ticket_on_another_subscription_of_the_customer_is_found(desk: Desk, simulator: Simulator) -> None:
+    where, number, _ = await filed_ticket(desk, simulator)
+    elsewhere = azure_subscription(await ready(desk, simulator))
+    assert elsewhere is not None
+    found = await look_up(desk, elsewhere, number, where.subscription_id)
+    assert (found.ticket and found.ticket.number, found.azure_subscription_id) == (number, where.subscription_id)
 
 
 async def test_a_closed_ticket_is_closed_whoever_wrote_last(desk: Desk, simulator: Simulator) -> None:
@@ -461,11 +590,16 @@ async def test_a_subscription_that_cannot_be_listed_does_not_keep_the_others_fro
         simulator.post(f"/azure-tickets/{number}/status", {"status": "Closed"})
     await desk.record(*claims, running=True)
     access(simulator, claims[0], has_rights=False)
-    with pytest.raises(ApplicationError) as caught:
-        await desk.run(desk.tickets.sweep_tickets)
-    assert caught.value.type == "forbidden"
+    report = await desk.run(desk.tickets.sweep_tickets)
+    assert (report.signalled, report.unreadable) == (1, 1)
     assert await desk.signals(claims[1]) == ["ticket_changed"]
-    assert "tickets" not in await desk.claims.sweep_successes()
-    access(simulator, claims[0])
-    await desk.run(desk.tickets.sweep_tickets)
+    # One customer's rights don't keep the alarm from what stops the sweep itself …
     assert "tickets" in await desk.claims.sweep_successes()
+    access(simulator, claims[0])
+    simulator.post(
+        "/faults", {"kind": "error", "times": 3, "path": f"/subscriptions/{claims[0].azure_subscription_id}/"}
+    )
+    with pytest.raises(ApplicationError) as caught:  # … and a Microsoft that fails does, after all the others
+        await desk.run(desk.tickets.sweep_tickets)
+    assert caught.value.type == "microsoft_unavailable"
+    assert await desk.signals(claims[1]) == ["ticket_changed"] * 2

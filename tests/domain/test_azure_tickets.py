@@ -7,10 +7,12 @@ import pytest
 from domain import azure_tickets, lifecycle, settlement
 from domain.claims import Claim, Contact, Event, Outcome, Status, WaitingOn, next_timer, refusal
 from domain.evidence import Document
-from domain.messages import FileAsException, FileTicket, Reopen
+from domain.messages import FileAsException, FileTicket, Reopen, Reply
+from domain.model import Refused
 from domain.packet import fields
 from domain.page import next_step
 from domain.roles import PERMISSIONS, Action, Role
+from domain.tickets import TicketLookup
 from domain.triage import Route
 from tests.domain.samples import (
     AZURE_SUBSCRIPTION,
@@ -20,6 +22,7 @@ from tests.domain.samples import (
     OPENED_AT,
     REQUEST,
     actor,
+    asking,
     azure,
     decision,
     do,
@@ -31,6 +34,7 @@ from tests.domain.samples import (
     seen,
     ticket,
     until,
+    withdrawal,
 )
 
 AT = OPENED_AT + timedelta(days=1)
@@ -106,9 +110,10 @@ def test_what_microsoft_refuses_becomes_a_filing_by_hand_with_the_reason_and_can
     assert by_hand.status is Status.FILED
     again = do(claim, lifecycle.to_be_sent(claim, file_ticket()), AT, actor())
     assert again.is_to_be_sent
+    # Under the same name: should Azure have taken the first all the same, there won't be two.
     second = under_way(again).filing
     assert second is not None
-    assert second.number == "claim-0123456789abcdef0123-2"
+    assert second.number == "claim-0123456789abcdef0123-1"
 
 
 def test_a_number_that_a_person_gives_takes_the_place_of_what_is_on_its_way() -> None:
@@ -173,6 +178,93 @@ def test_a_denied_claim_that_is_reopened_is_filed_under_another_name_once_somebo
     again = under_way(claim).filing
     assert again is not None
     assert again.number == "claim-0123456789abcdef0123-2"
+
+
+@pytest.mark.parametrize("role", [Role.ADMIN_AGENT, Role.HELPDESK_AGENT])
+def test_a_reopened_claim_is_not_given_a_second_ticket_unasked(role: Role) -> None:
+    change = lifecycle.ticket_seen(under_way(), seen(ticket(created=AT)), AT)
+    assert change is not None
+    claim = do(under_way(), change, AT)
+    claim = do(claim, lifecycle.withdrawn(claim, withdrawal()), AT)
+    claim = do(claim, lifecycle.reopened(claim, Reopen(actor=actor(role), request_hash="hash", reason="New")), AT)
+    again = found(Route.AZURE_TICKET).model_copy(update={"azure_subscription_id": AZURE_SUBSCRIPTION})
+    claim = do(claim, lifecycle.triaged(claim, again), AT)
+    assert (claim.status, claim.is_to_be_sent, claim.waiting_on) == (Status.READY_TO_FILE, False, WaitingOn.US)
+    # The ticket that is there can be given again, as after any reopening.
+    assert do(claim, lifecycle.filed(claim, filing(), seen(ticket(created=AT)), AT), AT).status is Status.FILED
+
+
+def test_who_ends_or_overtakes_a_filing_is_told_of_the_ticket_that_may_be_there() -> None:
+    name = "claim-0123456789abcdef0123-1"
+    assert name in lifecycle.withdrawn(under_way(), withdrawal()).text
+    assert name in lifecycle.filed(under_way(), filing(), seen(ticket(created=AT)), AT).text
+    assert name not in lifecycle.withdrawn(azure(), withdrawal()).text
+
+
+def test_a_withdrawn_filing_that_is_taken_up_again_looks_for_the_same_ticket() -> None:
+    claim = do(under_way(), lifecycle.withdrawn(under_way(), withdrawal()), AT)
+    claim = do(claim, lifecycle.reopened(claim, Reopen(actor=actor(), request_hash="hash", reason="New")), AT)
+    again = found(Route.AZURE_TICKET).model_copy(update={"azure_subscription_id": AZURE_SUBSCRIPTION})
+    claim = under_way(do(claim, lifecycle.triaged(claim, again), AT))
+    assert claim.filing is not None
+    assert (claim.filing.number, claim.earlier_filings) == ("claim-0123456789abcdef0123-1", ())
+
+
+def test_a_ticket_that_microsoft_does_not_let_us_read_is_taken_on_the_persons_word() -> None:
+    claim = do(under_way(), lifecycle.refused_ticket(under_way(), "No rights."), AT)
+    change = lifecycle.filed(claim, filing(), TicketLookup(ticket=None, unreadable="No rights."), AT)
+    assert "on your word: No rights." in change.text
+    claim = do(claim, change, AT)
+    assert (claim.status, claim.ticket and claim.ticket.created_at) == (Status.FILED, AT)
+    # Once it can be read, it is.
+    read = lifecycle.ticket_seen(claim, seen(ticket(created=AT - timedelta(hours=1))), AT)
+    assert read is not None
+    assert read.event is Event.TICKET_CHANGED
+    with pytest.raises(Refused, match="after the deadline"):
+        lifecycle.filed(
+            until(azure(), Event.DEADLINE_PASSED), filing(), TicketLookup(ticket=None, unreadable="No."), DUE_AT
+        )
+
+
+def test_a_ticket_on_another_subscription_of_the_customer_is_followed_there() -> None:
+    claim = azure().model_copy(update={"other_azure_subscriptions": ("other",)})
+    lookup = TicketLookup(ticket=ticket(created=AT), azure_subscription_id="other")
+    claim = do(claim, lifecycle.filed(claim, filing(), lookup, AT), AT)
+    assert (claim.azure_subscription_id, claim.other_azure_subscriptions) == ("other", (AZURE_SUBSCRIPTION,))
+
+
+def test_a_document_after_the_ticket_is_told_to_be_missing_there() -> None:
+    change = lifecycle.ticket_seen(under_way(), seen(ticket(created=AT)), AT)
+    assert change is not None
+    claim = do(under_way(), change, AT)
+    assert "attach it there too" in lifecycle.attached(claim, document(FORM, "2")).text
+    assert "attach it there too" not in lifecycle.attached(azure(), document(FORM, "2")).text
+
+
+def replying() -> Claim:
+    """Filed in Azure, asked, and answered by a reply that Azure is still at."""
+    change = lifecycle.ticket_seen(under_way(), seen(ticket(created=AT)), AT)
+    assert change is not None
+    claim = asking(do(under_way(), change, AT), at=AT + timedelta(hours=1))
+    assert claim.ticket is not None
+    reply = Reply(actor=actor(), request_hash="hash", text="All.")
+    return do(claim, lifecycle.replied(claim, reply, claim.ticket, "https://azure/operation"), AT)
+
+
+def test_a_reply_that_azure_is_at_is_followed_until_it_is_known_what_came_of_it() -> None:
+    claim = replying()
+    assert (claim.status, claim.is_reply_under_way) == (Status.FILED, True)
+    taken = do(claim, lifecycle.reply_taken(claim, None), AT)
+    assert (taken.status, taken.is_reply_under_way) == (Status.FILED, False)
+    refused = do(claim, lifecycle.reply_taken(claim, "The plan is too low."), AT)
+    assert (refused.status, refused.question) == (Status.NEEDS_INFORMATION, "Which users?")
+    assert "The plan is too low." in lifecycle.reply_taken(claim, "The plan is too low.").text
+
+
+def test_a_reply_that_arrived_leaves_a_newer_question_open() -> None:
+    claim = asking(replying(), "And since when?", AT + timedelta(hours=2))
+    claim = do(claim, lifecycle.reply_taken(claim, None), AT)
+    assert (claim.status, claim.question) == (Status.NEEDS_INFORMATION, "And since when?")
 
 
 # What goes into the ticket

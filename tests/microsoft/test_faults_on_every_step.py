@@ -36,6 +36,8 @@ from microsoft.reservations import Reservations, exchange_url
 from microsoft.support import Support
 from microsoft.support_models import LARGEST_CHUNK
 from microsoft.transport import AZURE_IDS, Transport
+from records.claims import ClaimRecords
+from records.database import engine, migrate
 from runtime.blobs import Blobs
 from tests.domain.samples import azure
 from tests.microsoft.steps_and_faults import EXCHANGE, RETURN, TICKET, TIMEOUT, Step, cases
@@ -89,6 +91,15 @@ async def blobs(tmp_path_factory: pytest.TempPathFactory) -> Blobs:
     return Blobs(f"file://{tmp_path_factory.mktemp('blobs')}")
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def records(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ClaimRecords]:
+    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('records')}/claims.db"
+    migrate(url)
+    database = engine(url)
+    yield ClaimRecords(database)
+    await database.dispose()
+
+
 FILER = Filer(partner_name="Partner", contact=None, time_zone="UTC", country="USA", language="en-us")
 FORM, LARGE = b"%PDF-1.7\n%%EOF\n", bytes(LARGEST_CHUNK + 1)
 
@@ -111,8 +122,10 @@ async def claim_to_file(simulator: Simulator, blobs: Blobs, form: bytes) -> Clai
         each.model_copy(update={"sha256": blob.sha256, "size": blob.size})
         for each, blob in zip(claim.documents, kept, strict=True)
     ]
-    changes = {
+    assert claim.deadline is not None
+    changes: dict[str, object] = {
         "id": f"claim-{uuid4().hex[:20]}",
+        "deadline": claim.deadline.model_copy(update={"due_at": datetime.now(UTC) + timedelta(days=30)}),
         "opening": claim.opening.model_copy(update=said),
         "azure_subscription_id": subscription,
         "documents": tuple(documents),
@@ -124,12 +137,12 @@ async def claim_to_file(simulator: Simulator, blobs: Blobs, form: bytes) -> Clai
 
 @cases(TICKET)
 async def test_a_ticket_is_filed_once_with_every_document(
-    simulator: Simulator, azure_clients: Azure, blobs: Blobs, step: Step, fault: str
+    simulator: Simulator, azure_clients: Azure, blobs: Blobs, records: ClaimRecords, step: Step, fault: str
 ) -> None:
     claim = await claim_to_file(simulator, blobs, LARGE if step.name == "second chunk" else FORM)
-    wanted = FileAzureTicket(claim=claim, workspace="files-1", send_before=None)
+    wanted = FileAzureTicket(claim=claim, workspace="files-1")
     broken, whole = (
-        AzureTickets(Support(*at), blobs, FILER) for at in (azure_clients.broken(fault), azure_clients.patient)
+        AzureTickets(Support(*at), blobs, records, FILER) for at in (azure_clients.broken(fault), azure_clients.patient)
     )
     await is_broken(simulator, ActivityEnvironment().run(broken.file, wanted), step, fault)
     filed = await ActivityEnvironment().run(whole.file, wanted)

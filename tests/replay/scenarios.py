@@ -119,6 +119,21 @@ async def azure_refused(at: Recording) -> None:
 
 
 @scenario
+async def azure_slow_reply(at: Recording) -> None:
+    handle = await _azure(at)
+    await at.desk.until(handle, Status.FILED)
+    at.azure(await at.desk.claim(handle), "communications", body="Which machines?")
+    await at.desk.sweep("TicketSweep")
+    await at.desk.until(handle, Status.NEEDS_INFORMATION)
+    at.desk.simulator.door.put("/behaviour", json={"time_scale": 0.3}).raise_for_status()
+    await at.desk.ask(handle, "reply", Reply(**SAID, text="All of them."))
+    await at.keep("under_way", handle, during_activity=True)
+    await at.until_event(handle, "ticket_changed")
+    at.desk.simulator.door.put("/behaviour", json={"time_scale": 0}).raise_for_status()
+    await at.keep("taken", handle)
+
+
+@scenario
 async def azure_down(at: Recording) -> None:
     at.trouble("error", path="/subscriptions/.+/fileWorkspaces/", times=None)
     handle = await _azure(at)
