@@ -52,6 +52,7 @@ _TRANSIENT = frozenset(
 _RIGHTS = frozenset({"authorizationfailed", "forbidden", "linkedauthorizationfailed", "invalidauthenticationtoken"})
 
 Model = TypeVar("Model", bound=BaseModel)
+Failure = TypeVar("Failure", bound=MicrosoftError)
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,13 @@ class Call:
     host: str
     correlation_id: str
 
-    def malformed(self, description: str, status: int | None = None) -> Malformed:
-        return Malformed(
+    def failed(self, kind: type[Failure], description: str, status: int | None = None) -> Failure:
+        return kind(
             self.operation, self.host, status=status, description=description, correlation_id=self.correlation_id
         )
+
+    def malformed(self, description: str, status: int | None = None) -> Malformed:
+        return self.failed(Malformed, description, status)
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ class Support:
         refusal = upload_refusal(filename, len(content))
         if refusal is not None:
             call = self._http.call("upload file")
-            raise Rejected(call.operation, call.host, description=refusal, correlation_id=call.correlation_id)
+            raise call.failed(Rejected, refusal)
         file = "fileWorkspaces", workspace, "files", filename
         chunks = [content[start : start + LARGEST_CHUNK] for start in range(0, len(content), LARGEST_CHUNK)]
         sizes = {"fileSize": len(content), "chunkSize": len(chunks[0]), "numberOfChunks": len(chunks)}
@@ -291,9 +291,4 @@ def _plain(name: str) -> str:
 
 def _not_among(call: Call, wanted: str, found: list[_Named]) -> NotFound:
     there = ", ".join(each.name for each in found) or "nothing"
-    return NotFound(
-        call.operation,
-        call.host,
-        description=f"there isn't {wanted}; there is {there}",
-        correlation_id=call.correlation_id,
-    )
+    return call.failed(NotFound, f"there isn't {wanted}; there is {there}")

@@ -222,13 +222,7 @@ class Transport:
                 # An expired or revoked token: the one answer that says for certain that nothing was done.
                 if once:
                     await token(bearer)
-                    raise Unavailable(
-                        call.operation,
-                        call.host,
-                        status=status,
-                        description="the token was refused and nothing was done",
-                        correlation_id=call.correlation_id,
-                    )
+                    raise call.failed(Unavailable, "the token was refused and nothing was done", status)
                 refused, attempt = bearer, attempt - 1
                 continue
             pause = asked_pause(status, response.headers, body)
@@ -309,13 +303,8 @@ def _raise_lost(call: Call, lost: str, *, sent: bool, write: bool) -> Never:
     if lost == _TOO_LONG and not write:
         raise call.malformed(f"longer than {LONGEST_ANSWER} bytes")
     if write and sent:
-        raise Ambiguous(
-            call.operation,
-            call.host,
-            description=f"the request was sent and its answer lost ({lost})",
-            correlation_id=call.correlation_id,
-        )
-    raise Unavailable(call.operation, call.host, description=f"no answer ({lost})", correlation_id=call.correlation_id)
+        raise call.failed(Ambiguous, f"the request was sent and its answer lost ({lost})")
+    raise call.failed(Unavailable, f"no answer ({lost})")
 
 
 def _accept(call: Call, response: httpx.Response, body: bytes, *, write: bool) -> Answer:
@@ -328,11 +317,5 @@ def _accept(call: Call, response: httpx.Response, body: bytes, *, write: bool) -
     description = f"{reason}: {len(body)} bytes of {content_type(response.headers)}"
     if write:
         # Whatever answered, a proxy perhaps, it doesn't tell us that Microsoft did it.
-        raise Ambiguous(
-            call.operation,
-            call.host,
-            status=response.status_code,
-            description=description,
-            correlation_id=call.correlation_id,
-        )
+        raise call.failed(Ambiguous, description, response.status_code)
     raise call.malformed(description, response.status_code)
