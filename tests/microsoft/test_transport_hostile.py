@@ -51,7 +51,7 @@ async def test_a_bomb_is_not_inflated(monkeypatch: pytest.MonkeyPatch, status: i
 async def test_an_encoding_that_was_not_asked_for_tells_nothing_of_a_write() -> None:
     script = Script([encoded(200, gzip.compress(gzip.compress(b"{}")), "gzip, gzip")])
     http = script.transport()
-    with pytest.raises(Ambiguous):
+    with pytest.raises(Ambiguous, match="DecodingError"):
         await http.write(http.call("write"), "POST", "/x", {})
     assert script.sent("Accept-Encoding") == ["gzip"]
 
