@@ -169,13 +169,7 @@ class Billing:
             # Elsewhere, as it may take long to come to it in files of nothing.
             first = await asyncio.to_thread(lambda: next(lines, None))
             if first is None:
-                raise NotFound(
-                    call.operation,
-                    call.host,
-                    status=200,
-                    description=f"invoice {invoice.id} has no lines, or not yet",
-                    correlation_id=call.correlation_id,
-                )
+                raise call.failed(NotFound, f"invoice {invoice.id} has no lines, or not yet", 200)
             yield chain((first,), lines)
 
     async def _paged(self, invoice: Invoice, folder: Path, page_size: int) -> tuple[list[Path], Call]:

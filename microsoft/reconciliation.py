@@ -110,12 +110,7 @@ class Reconciliation:
                 started, lambda: look(self._http, call, started.url, self._token), longest=LONGEST_EXPORT
             )
         except TimeoutError:
-            raise Unavailable(
-                call.operation,
-                call.host,
-                description=f"the export takes longer than {LONGEST_EXPORT}",
-                correlation_id=call.correlation_id,
-            ) from None
+            raise call.failed(Unavailable, f"the export takes longer than {LONGEST_EXPORT}") from None
         except Rejected as error:
             if error.code != _NO_DATA:
                 raise
