@@ -28,12 +28,13 @@ from simulator import (
     support_door,
     support_files,
 )
-from simulator.azure import AZURE_PATHS, AzureError, AzureGate, traced
+from simulator.azure import AzureError, AzureGate, is_azure, traced
 from simulator.capacity_orders import Orders
 from simulator.faults import GRAPH_PATHS, Faults, Trouble
 from simulator.gate import Gate
 from simulator.seed import seed
 from simulator.state import Cloud, Config
+from simulator.support_routes import as_routed
 from simulator.tokens import Signer
 from simulator.wire import PartnerCenterError, instant
 
@@ -45,13 +46,15 @@ class Marked:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        azure = scope["type"] == "http" and scope["path"].startswith(AZURE_PATHS)
+        azure = scope["type"] == "http" and is_azure(scope["path"])
         if scope["type"] != "http" or not (azure or scope["path"].startswith("/v1/")):
             await self._app(scope, receive, send)
             return
         if azure and "/microsoft.capacity/" in scope["path"].lower():
             # Azure doesn't mind the case of a path; its own answers write this one in several.
             scope = {**scope, "path": scope["path"].lower()}
+        elif azure:
+            scope = {**scope, "path": as_routed(scope["path"])}
         given = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
         async def marked(message: Message) -> None:
@@ -134,7 +137,7 @@ def create_app(config: Config) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def no_such_path(request: Request, error: HTTPException) -> Response:
-        if request.url.path.startswith(AZURE_PATHS):
+        if is_azure(request.url.path):
             return AzureError(error.status_code, "NotFound", str(error.detail)).response()
         if request.url.path.startswith(GRAPH_PATHS):
             return await in_graphs_shape(request, graph.GraphError(error.status_code, "NotFound", str(error.detail)))

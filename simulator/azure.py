@@ -19,8 +19,13 @@ from simulator.state import Cloud
 from simulator.tokens import Claims, Signer
 from simulator.wire import reply
 
-AZURE_PATHS = ("/providers/", "/subscriptions/")
+_AZURE_PATHS = ("/providers/", "/subscriptions/")
 SIGNATURE_LENGTH = 3200
+
+
+def is_azure(path: str) -> bool:
+    """Whether a path is one of management.azure.com, in any case."""
+    return path.lower().startswith(_AZURE_PATHS)
 
 
 class AzureError(Exception):
@@ -108,8 +113,8 @@ class AzureGate:
         """Refuses an address that isn't to the letter what `signed` gave out."""
         raw = request.scope.get("query_string", b"").decode("latin-1")
         plain, signature, _ = raw.partition("&t=")
-        url = f"{self.base(request)}{request.url.path}?{plain}"
-        given = f"{self.base(request)}{request.url.path}?{raw}"
+        path = request.scope["raw_path"].decode("latin-1")
+        url, given = f"{self.base(request)}{path}?{plain}", f"{self.base(request)}{path}?{raw}"
         # %2f and %2F are one: urllib3, on which Microsoft's own SDK stands, writes escapes in capitals.
         if not signature or _capital_escapes(self.signed(url)) != _capital_escapes(given):
             raise AzureError(400, "InvalidSignature", "The signature of the polling address is missing or not valid.")

@@ -7,15 +7,16 @@ the order as it stands.
 """
 
 import json
+import re
 import uuid
 
 from fastapi import APIRouter, Request, Response
 
 from simulator.azure import AzureError, AzureGate
 from simulator.booking import cents
-from simulator.capacity_filter import filter_of
+from simulator.capacity_filter import filter_of, in_order, told
 from simulator.capacity_models import PricedOrder, Reservation, ReservationOrder
-from simulator.capacity_money import LOCATIONS, SKUS, Sku, sku_named
+from simulator.capacity_money import LOCATIONS, SKUS, Sku, unit_price
 from simulator.capacity_orders import SETTLING, VERSION, Orders, subscription_in, tenant_of
 from simulator.capacity_requests import (
     AvailableScopesRequest,
@@ -35,21 +36,22 @@ from simulator.capacity_wire import (
     reservation_id_of,
 )
 from simulator.role_assignments import may
-from simulator.wire import reply
+from simulator.wire import json_of, reply
 
 PAGE = 10
+STATE, SHOWN_STATE = ["properties", "provisioningState"], ["properties", "displayProvisioningState"]
 PREFIX = "/providers/microsoft.capacity"
 ORDER = PREFIX + "/reservationorders/{order_id}"
 RESERVATION = ORDER + "/reservations/{reservation_id}"
 RATE, CURRENCY = Reservation.model_fields["rate"].default, Reservation.model_fields["billing_currency"].default
 
 
-def number(request: Request, name: str, default: int) -> int:
-    """A whole number from the query. Raises a 400."""
-    text = request.query_params.get(name, str(default))
-    if not text.isdecimal() or len(text) > 6:
+def number(request: Request, name: str, default: int, lowest: int = 0) -> int:
+    """A whole number from the query; the SDK writes it as `3.0`. Raises a 400."""
+    found = re.fullmatch(r"([0-9]{1,6})(\.0*)?", request.query_params.get(name, str(default)))
+    if found is None or int(found[1]) < lowest:
         raise AzureError(400, "BadRequest", f"The value of {name} is not valid.")
-    return int(text)
+    return int(found[1])
 
 
 def changed(one: Reservation, wanted: PatchRequest, subscriptions: frozenset[str]) -> Reservation:
@@ -68,10 +70,14 @@ def changed(one: Reservation, wanted: PatchRequest, subscriptions: frozenset[str
         ("display_name", change.name),
         ("renew", change.renew),
         ("instance_flexibility", change.instance_flexibility),
+        ("review", change.review_date_time),
+        ("renewal", change.renew_properties and change.renew_properties.purchase_properties.terms()),
     ):
         if value is not None:
             update[name] = value
     new = one.model_copy(update=update)
+    if new.renewal is not None and unit_price(new.renewal) is None:
+        raise AzureError(400, "CalculatePriceFailed", "There is no price for what is to be bought at the renewal.")
     if new == one and list(update) == ["scope"]:
         raise AzureError(400, "AppliedScopesSameAsExisting", "The applied scopes are the same as existing.")
     if new == one:
@@ -120,11 +126,13 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
         summary = {f"{name}Count": 0 for name in ("succeeded", "failed", "expiring", "expired", "pending")}
         summary |= {f"{name}Count": 0 for name in ("cancelled", "processing", "warning", "noBenefit")}
         for each in found:
-            properties = each["properties"]
-            assert isinstance(properties, dict)
-            word = str(properties["displayProvisioningState"]).lower()
+            word = told(each, SHOWN_STATE)
             summary[f"{word}Count"] = summary.get(f"{word}Count", 0) + 1
-        return reply({**page(request, found, "$skiptoken", number(request, "take", PAGE)), "summary": summary})
+        if request.query_params.get("$orderby"):
+            found = in_order(found, request.query_params["$orderby"])
+        state = request.query_params.get("selectedState", "").lower()
+        found = [each for each in found if state in ("", told(each, STATE), told(each, SHOWN_STATE))]
+        return reply({**page(request, found, "$skiptoken", number(request, "take", PAGE, 1)), "summary": summary})
 
     @routes.get(PREFIX + "/reservationorders")
     async def list_orders(request: Request) -> Response:
@@ -161,7 +169,7 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
         order = orders.order(tenant_of(gate, request), order_id, "read")
         one = orders.reservation(order, reservation_id)
         body = reservation_body(one, cloud.now())
-        if request.query_params.get("$expand") == "renewProperties" and one.renew:
+        if request.query_params.get("$expand") == "renewProperties" and (one.renew or one.renewal):
             properties = body["properties"]
             assert isinstance(properties, dict)
             properties["renewProperties"] = renew_properties(one, cloud.now())
@@ -204,16 +212,15 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
         kind = request.query_params.get("reservedResourceType", "").lower()
         location = request.query_params.get("location", LOCATIONS[0])
         items = [catalog_item(sku, location) for sku in SKUS if kind in ("", sku.resource_type.lower())]
-        return reply({**page(request, items, "$skip", number(request, "$take", 2)), "totalItems": len(items)})
+        return reply({**page(request, items, "$skip", number(request, "$take", 2, 1)), "totalItems": len(items)})
 
     @routes.post(PREFIX + "/calculateprice")
     async def calculate_price(request: Request) -> Response:
         caller = tenant_of(gate, request)
         terms = (await asked(request, PurchaseRequest)).terms()
-        sku = sku_named(terms.sku)
-        if sku is None or terms.term not in sku.prices or terms.location.lower() not in LOCATIONS:
+        unit = unit_price(terms)
+        if unit is None or terms.location.lower() not in LOCATIONS:
             raise AzureError(400, "CalculatePriceFailed", "There is no price for this SKU, term and location.")
-        unit = sku.prices[terms.term]
         order_id = str(uuid.uuid4())
         cloud.write_now(PricedOrder(id=order_id, customer_id=caller.tid))
         body: dict[str, object] = {
@@ -225,7 +232,7 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
             "isBillingPartnerManaged": True,
             "paymentSchedule": payment_schedule(terms, cloud.now(), unit, RATE, CURRENCY),
             "reservationOrderId": order_id,
-            "skuTitle": f"Reserved, {sku.name}, {terms.location}",
+            "skuTitle": f"Reserved, {terms.sku}, {terms.location}",
             "skuDescription": terms.sku,
             "pricingCurrencyTotal": price("USD", unit * terms.quantity),
         }
@@ -235,7 +242,7 @@ def router(orders: Orders, gate: AzureGate) -> APIRouter:
     async def purchase(request: Request, order_id: str) -> Response:
         caller = tenant_of(gate, request)
         terms = (await asked(request, PurchaseRequest)).terms()
-        said = json.dumps(json.loads(await request.body()), sort_keys=True)
+        said = json.dumps(json_of(await request.body()), sort_keys=True)
         before = cloud.store.get(ReservationOrder, order_id, now=cloud.now())
         if before is not None and before.customer_id.lower() == caller.tid:
             if before.purchase != said:

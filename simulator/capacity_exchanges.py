@@ -29,7 +29,7 @@ from simulator.capacity_models import (
     Reservation,
     Terms,
 )
-from simulator.capacity_money import Sums, sku_named, sums
+from simulator.capacity_money import Sums, sums, unit_price
 from simulator.capacity_orders import LONGEST_LAG, VERSION, Orders, tenant_of
 from simulator.capacity_requests import CalculateExchangeRequest, ExchangeRequest, PurchaseRequest, asked
 from simulator.capacity_wire import billing_information, price, purchase_body, reservation_id_of
@@ -224,11 +224,11 @@ class Exchanges:
 def bought_one(request: PurchaseRequest) -> tuple[Bought, Decimal]:
     """A purchase with the ids it will have, and what it costs in the billing currency. Raises a 400."""
     terms = request.terms()
-    sku = sku_named(terms.sku)
-    if sku is None or terms.term not in sku.prices:
+    unit = unit_price(terms)
+    if unit is None:
         raise AzureError(400, "CreateQuoteFailed", "There is no price for this SKU and term.")
     bought = Bought(order_id=str(uuid.uuid4()), reservation_id=str(uuid.uuid4()), terms=terms)
-    return bought, cents(sku.prices[terms.term] * terms.quantity * RATE)
+    return bought, cents(unit * terms.quantity * RATE)
 
 
 def given_up(one: Reservation, quantity: int, told: Sums) -> dict[str, object]:

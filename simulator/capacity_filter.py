@@ -1,4 +1,5 @@
-"""The `$filter` of a list of reservations: `eq`, `and`, `or` and brackets, nothing else (the document's word)."""
+"""The `$filter` of a list of reservations: `eq`, `and`, `or` and brackets, nothing else (the document's word); and its
+`$orderby`."""
 
 import re
 from collections.abc import Callable
@@ -6,13 +7,15 @@ from collections.abc import Callable
 from simulator.azure import AzureError
 
 Test = Callable[[dict[str, object]], bool]
+LONGEST = 200
+"""Words and brackets of a filter."""
 TOKEN = re.compile(r"\s*(?:(\(|\))|'((?:[^']|'')*)'|([^\s()']+))")
 
 
 def filter_of(text: str) -> Test:
     """Whether a reservation, as it goes out, passes. Raises a 400 for any other expression."""
     tokens = [(mark or word, quoted) for mark, quoted, word in TOKEN.findall(text)]
-    if TOKEN.sub("", text).strip():
+    if TOKEN.sub("", text).strip() or len(tokens) > LONGEST:
         raise refusal(text)
     test, rest = any_of(tokens, text)
     if rest:
@@ -52,6 +55,14 @@ def part(tokens: Tokens, text: str) -> tuple[Test, Tokens]:
         raise refusal(text)
     path, wanted = tokens[0][0].split("/"), (tokens[2][0] or tokens[2][1]).lower()
     return lambda one: told(one, path) == wanted, tokens[3:]
+
+
+def in_order(bodies: list[dict[str, object]], text: str) -> list[dict[str, object]]:
+    """Reservations by the field that `$orderby` names, as text. Raises a 400 for more than a field and a direction."""
+    field, *direction = text.split()[:2] or [""]
+    if text.count(",") or len(text.split()) > 2 or direction not in ([], ["asc"], ["desc"]):
+        raise AzureError(400, "BadRequest", f"The order '{text[:80]}' is not supported.")
+    return sorted(bodies, key=lambda one: told(one, field.split("/")), reverse=direction == ["desc"])
 
 
 def told(one: dict[str, object], path: list[str]) -> str:

@@ -43,6 +43,7 @@ class Terms(Model):
     scope: Scope = Scope()
     renew: bool = False
     instance_flexibility: Literal["On", "Off"] = "On"
+    review: Instant | None = None
 
 
 class ReservationTraits(Terms):
@@ -61,7 +62,8 @@ class ReservationTraits(Terms):
 
 
 class Reservation(Document, ReservationTraits):
-    """A reservation. `successor` is the one that holds the rest after a part of this one was returned."""
+    """A reservation. `successor` is the one that holds the rest after a part of this one was returned; `renewal` is
+    what is bought at its end, where it isn't the same again."""
 
     kind: ClassVar[str] = "reservation"
     order_id: str
@@ -72,6 +74,7 @@ class Reservation(Document, ReservationTraits):
     etag: int = 8
     split_source: str | None = None
     successor: str | None = None
+    renewal: Terms | None = None
 
     def parent_id(self) -> str:
         return self.order_id.lower()

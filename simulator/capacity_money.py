@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from simulator.booking import cents
-from simulator.capacity_models import Effect, Reservation, Term
+from simulator.capacity_models import Effect, Reservation, Term, Terms
 from simulator.state import Cloud
 
 REFUND_LIMIT = Decimal("50000.00")
@@ -45,6 +45,12 @@ LOCATIONS = ("westeurope", "eastus")
 def sku_named(name: str) -> Sku | None:
     """The SKU of that name, in any case."""
     return next((sku for sku in SKUS if sku.name.lower() == name.lower()), None)
+
+
+def unit_price(terms: Terms) -> Decimal | None:
+    """What one unit costs over the whole term, in US dollars; None for what isn't sold."""
+    sku = sku_named(terms.sku)
+    return None if sku is None else sku.prices.get(terms.term)
 
 
 def months(term: Term) -> int:

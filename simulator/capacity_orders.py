@@ -15,7 +15,7 @@ from fastapi import Request
 
 from simulator.azure import AzureError, AzureGate
 from simulator.capacity_models import Effect, Reservation, ReservationOrder, Terms, What
-from simulator.capacity_money import sku_named
+from simulator.capacity_money import unit_price
 from simulator.models import Subscription
 from simulator.role_assignments import Right, grant_admin_agents, may
 from simulator.state import Cloud
@@ -126,8 +126,6 @@ class Orders:
     ) -> ReservationOrder:
         """A new order with its reservation, at work until `at`. Gives the order as it is seen at first."""
         now = self.cloud.now()
-        sku = sku_named(terms.sku)
-        unit = Decimal(0) if sku is None else sku.prices.get(terms.term, Decimal(0))
         order = ReservationOrder(
             id=order_id,
             customer_id=customer_id,
@@ -148,7 +146,7 @@ class Orders:
             updated=now,
             state="Creating",
             etag=0,
-            unit_price=unit,
+            unit_price=unit_price(terms) or Decimal(0),
             **terms.model_dump(),
         )
         for document in (order, one):

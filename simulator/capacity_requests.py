@@ -1,16 +1,30 @@
 """What Microsoft.Capacity takes of a request."""
 
-import json
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from simulator.azure import AzureError
 from simulator.capacity_models import BillingPlan, Scope, ScopeType, Term, Terms
+from simulator.models import Instant
+from simulator.wire import json_of
 
 R = TypeVar("R", bound=BaseModel)
+
+
+def as_written(*words: str) -> BeforeValidator:
+    """Takes one of these words in any case, as Azure does."""
+    known = {word.lower(): word for word in words}
+    return BeforeValidator(lambda value: known.get(value.lower(), value) if isinstance(value, str) else value)
+
+
+AnyTerm = Annotated[Term, as_written(*get_args(Term))]
+AnyPlan = Annotated[BillingPlan, as_written(*get_args(BillingPlan))]
+AnyScopeType = Annotated[ScopeType, as_written(*get_args(ScopeType))]
+AnyFlexibility = Annotated[Literal["On", "Off"], as_written("On", "Off")]
+Quantity = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
 
 
 class Asked(BaseModel):
@@ -27,21 +41,22 @@ class AskedScope(Asked):
 
 
 class AskedFlexibility(Asked):
-    instance_flexibility: str | None = None
+    instance_flexibility: AnyFlexibility | None = None
 
 
 class AskedProperties(Asked):
     reserved_resource_type: str
     billing_scope_id: str
-    term: Term
-    billing_plan: BillingPlan = "Upfront"
-    quantity: int = Field(ge=1)
+    term: AnyTerm
+    billing_plan: AnyPlan = "Upfront"
+    quantity: Annotated[Quantity, Field(ge=1)]
     display_name: str = "Reservation"
-    applied_scope_type: ScopeType = "Shared"
+    applied_scope_type: AnyScopeType = "Shared"
     applied_scopes: list[str] | None = None
     applied_scope_properties: AskedScope | None = None
     renew: bool | None = None
     reserved_resource_properties: AskedFlexibility | None = None
+    review_date_time: Instant | None = None
 
 
 class AskedSku(Asked):
@@ -74,6 +89,7 @@ class PurchaseRequest(Asked):
                 ).model_dump(),
                 "renew": bool(asked.renew),
                 "instance_flexibility": flexibility or "On",
+                "review": asked.review_date_time,
             }
         )
 
@@ -100,7 +116,7 @@ def scope_of(kind: ScopeType, scopes: list[str] | None, properties: AskedScope |
 async def asked(request: Request, model: type[R]) -> R:
     """The request's body as `model`. Raises a 400 in ARM's shape."""
     try:
-        return model.model_validate(json.loads(await request.body()))
+        return model.model_validate(json_of(await request.body()))
     except ValueError:  # not JSON, or not this request: pydantic's error is one too
         raise AzureError(400, "InvalidRequestContent", "The request content was invalid.") from None
 
@@ -109,7 +125,7 @@ class AskedReturn(Asked):
     """How much of which reservation is given back."""
 
     reservation_id: str
-    quantity: int
+    quantity: Quantity
 
     def ids(self) -> tuple[str, str]:
         """Order and reservation, in the case in which they came. Raises a 400."""
@@ -120,7 +136,7 @@ class AskedReturn(Asked):
 
 
 class AskedRefundProperties(Asked):
-    scope: str = "Reservation"
+    scope: Annotated[Literal["Reservation"], as_written("Reservation")] = "Reservation"
     reservation_to_return: AskedReturn
     session_id: str = ""
     return_reason: str = ""
@@ -163,13 +179,19 @@ class AvailableScopesRequest(Asked):
     properties: AskedScopes
 
 
+class AskedRenewal(Asked):
+    purchase_properties: PurchaseRequest
+
+
 class AskedChange(Asked):
-    applied_scope_type: ScopeType | None = None
+    applied_scope_type: AnyScopeType | None = None
     applied_scopes: list[str] | None = None
     applied_scope_properties: AskedScope | None = None
-    instance_flexibility: Literal["On", "Off"] | None = None
+    instance_flexibility: AnyFlexibility | None = None
     name: str | None = None
     renew: bool | None = None
+    renew_properties: AskedRenewal | None = None
+    review_date_time: Instant | None = None
 
 
 class PatchRequest(Asked):

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from simulator.booking import cents
 from simulator.capacity_models import Reservation, ReservationOrder, Scope, Terms
-from simulator.capacity_money import Sums, months, sums
+from simulator.capacity_money import Sums, months, sums, unit_price
 from simulator.wire import instant
 
 BILLING_ACCOUNT = "/providers/Microsoft.Billing/billingAccounts/61e667a1-0558-45a2-b21a-57fa7893951d"
@@ -81,6 +81,8 @@ def reservation_body(one: Reservation, now: datetime, *, listed: bool = False) -
         "billingScopeId": f"/subscriptions/{one.billing_subscription}",
         "productCode": one.sku.upper(),
     }
+    if one.review:
+        properties["reviewDateTime"] = instant(one.review, 7)
     if one.split_source:
         properties["splitProperties"] = {"splitSource": reservation_id_of(one.order_id, one.split_source)}
     return {
@@ -96,13 +98,14 @@ def reservation_body(one: Reservation, now: datetime, *, listed: bool = False) -
 
 def renew_properties(one: Reservation, now: datetime) -> dict[str, object]:
     """What a renewal buys; its price is locked 30 days before the end."""
-    bought = purchase_body(one)
+    bought = purchase_body(one.renewal or one)
     properties = bought["properties"]
     assert isinstance(properties, dict)
     bought["properties"] = {name: value for name, value in properties.items() if value is not None}
     told: dict[str, object] = {"purchaseProperties": bought}
     if one.display_state_at(now) == "Expiring":
-        total = one.unit_price * one.quantity
+        unit = unit_price(one.renewal) if one.renewal else None
+        total = unit * one.renewal.quantity if one.renewal and unit else one.unit_price * one.quantity
         told["pricingCurrencyTotal"] = price("USD", total)
         told["billingCurrencyTotal"] = price(one.billing_currency, cents(total * one.rate))
     return told
@@ -124,7 +127,7 @@ def purchase_body(one: Terms) -> dict[str, object]:
             "displayName": one.display_name,
             "appliedScopeType": one.scope.type,
             "reservedResourceType": one.resource_type,
-            "reviewDateTime": None,
+            "reviewDateTime": None if one.review is None else instant(one.review, 7),
         },
         "sku": {"name": one.sku},
     }

@@ -13,7 +13,7 @@ from fastapi import Response
 from pydantic import Field, model_validator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from simulator.azure import AZURE_PATHS, AzureError
+from simulator.azure import AzureError, is_azure
 from simulator.entra import EntraError
 from simulator.models import Model
 from simulator.wire import PartnerCenterError, instant, reply, throttled_body
@@ -158,7 +158,7 @@ def refusal(fault: Fault, path: str) -> Response:
     status, message = (429, TOO_MANY) if throttled else (fault.status, NOT_AVAILABLE)
     name = responses.get(status, "Error").replace(" ", "")
     now = datetime.now(UTC)
-    if path.startswith(AZURE_PATHS):
+    if is_azure(path):
         answer = AzureError(status, name, message).response()
     elif path.startswith(GRAPH_PATHS):
         inner = {"date": instant(now, zone=""), "request-id": str(uuid.uuid4())}
@@ -176,7 +176,7 @@ def refusal(fault: Fault, path: str) -> Response:
 
 def template(path: str) -> str:
     """The path with ids taken out, so that calls to one endpoint count as one."""
-    if path.startswith((PARTNER_CENTER_PATHS, GRAPH_PATHS, *AZURE_PATHS)):
+    if path.startswith((PARTNER_CENTER_PATHS, GRAPH_PATHS)) or is_azure(path):
         return WITH_ID.sub(r"\1/{id}", path)
     tenant, slash, rest = path[1:].partition("/")
     return f"/{{tenant}}/{rest}" if slash and len(tenant) == 36 else path

@@ -1,6 +1,5 @@
 """What every call to Partner Center passes first: its token, and whether its answer was given before."""
 
-import json
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ from simulator.models import Answered
 from simulator.people import PARTNER_CENTER, PARTNER_TENANT
 from simulator.state import Cloud
 from simulator.tokens import Claims, Signer
-from simulator.wire import PartnerCenterError, json_text, reply
+from simulator.wire import PartnerCenterError, json_of, json_text, reply
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -59,7 +58,7 @@ class Gate:
 async def body_of(request: Request, model: type[B]) -> B:
     """The request's body as `model`. Raises a 400 in Microsoft's shape."""
     try:
-        return model.model_validate(lower_first(json.loads(await request.body())))
+        return model.model_validate(lower_first(json_of(await request.body())))
     except ValueError:  # not JSON, or not this resource: pydantic's error is one too
         raise PartnerCenterError(400, "400", "The request body is not valid.") from None
 

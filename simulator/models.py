@@ -21,7 +21,10 @@ SubscriptionStatus = Literal["active", "suspended", "deleted", "expired", "disab
 
 def in_utc(moment: datetime) -> datetime:
     """The instant in UTC, cut to milliseconds; without a zone it is taken as UTC, as everywhere in Partner Center."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # before the year 1, or after 9999
+        raise ValueError("not an instant") from None
     return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 

@@ -6,7 +6,6 @@ even where it has no right on the order itself (at Microsoft it may be the custo
 reader only reads, a contributor may change but not give back.
 """
 
-import json
 import uuid
 from typing import Literal
 
@@ -14,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from simulator.azure import AzureError, AzureGate
 from simulator.capacity_models import Effect, ReservationOrder, RoleAssignment
+from simulator.capacity_requests import Asked, asked
 from simulator.state import Cloud
 from simulator.tokens import Claims
 from simulator.wire import instant, reply
@@ -32,6 +32,17 @@ ROLES: dict[Right, frozenset[str]] = {
     "give_back": frozenset({OWNER, ADMINISTRATOR}),
 }
 PATH = "/providers/microsoft.capacity/reservationorders/{order_id}/providers/microsoft.authorization/roleassignments"
+
+
+class AskedRole(Asked):
+    role_definition_id: str
+    principal_id: uuid.UUID
+
+
+class RoleRequest(Asked):
+    """A role assignment as it is asked for."""
+
+    properties: AskedRole
 
 
 def may(cloud: Cloud, caller: Claims, order_id: str, right: Right) -> bool:
@@ -100,12 +111,11 @@ def router(cloud: Cloud, gate: AzureGate) -> APIRouter:
     @routes.put(PATH + "/{name}")
     async def assign(request: Request, order_id: str, name: str) -> Response:
         caller = check_admin(request, order_id)
+        wanted = (await asked(request, RoleRequest)).properties
+        role, principal = wanted.role_definition_id.rpartition("/")[2].lower(), str(wanted.principal_id)
         try:
-            asked = json.loads(await request.body())["properties"]
-            role = str(asked["roleDefinitionId"]).rpartition("/")[2].lower()
-            principal = str(uuid.UUID(asked["principalId"]))
             uuid.UUID(name)
-        except (ValueError, TypeError, KeyError):
+        except ValueError:
             raise AzureError(400, "InvalidRequestContent", "The role assignment is not valid.") from None
         if role not in ROLES["read"]:
             raise AzureError(400, "RoleDefinitionDoesNotExist", f"There is no role definition '{role}'.")

@@ -23,7 +23,7 @@ from simulator.support_catalogue import (
     service_wire,
 )
 from simulator.support_desk import PLAN_TOO_LOW, VERSION, Caller, Desk, digest_of
-from simulator.support_files import usable_workspace
+from simulator.support_files import complete_workspace
 from simulator.support_models import (
     AzureCommunication,
     AzureTicket,
@@ -88,7 +88,7 @@ def check_ticket(desk: Desk, caller: Caller, name: str, body: TicketBody) -> Non
     if caller.plan is None and found.service not in WITHOUT_SUBSCRIPTION:
         raise invalid("Without a subscription only billing and subscription management tickets can be created.")
     if body.file_workspace_name is not None:
-        usable_workspace(desk, caller, body.file_workspace_name)
+        complete_workspace(desk, caller, body.file_workspace_name)
 
 
 def router(gate: AzureGate) -> APIRouter:

@@ -1,8 +1,9 @@
 """Microsoft.Support's file workspaces: made, filled with files in at most two pieces, and gone after a day.
 
-Decided where the facts are silent: a workspace made again is the one that is there, with its old end, and one that has
-expired stays so; a file announced again with the same sizes keeps its pieces, with others it begins anew; a piece may
-be sent again. A day isn't scaled: it is no delay, and at scale 0 nothing could be uploaded. The side door ends it.
+Decided where the facts are silent: a ticket is refused while a file of its workspace lacks a piece; a workspace made
+again is the one that is there, with its old end, and one that has expired stays so; a file announced again with the
+same sizes keeps its pieces, with others it begins anew; a piece may be sent again. A day isn't scaled: it is no delay,
+and at scale 0 nothing could be uploaded. The side door ends it.
 """
 
 import base64
@@ -40,9 +41,17 @@ def usable_workspace(desk: Desk, caller: Caller, name: str) -> FileWorkspace:
     return found
 
 
+def complete_workspace(desk: Desk, caller: Caller, name: str) -> None:
+    """The same, and refuses one with a file of which a piece is missing."""
+    workspace = usable_workspace(desk, caller, name)
+    files = desk.store.listed(WorkspaceFile, parent=workspace.id)
+    if any(desk.store.count(FileChunk, parent=file.id) != file.sizes.number_of_chunks for file in files):
+        raise invalid(f"A file in the file workspace '{name}' is not completely uploaded.")
+
+
 def check_file(name: str, sizes: FileBody) -> None:
     """Refuses a file that can't be uploaded."""
-    if len(name) > LONGEST_NAME or REFUSED.search(name):
+    if len(name) > LONGEST_NAME or REFUSED.search(name.rstrip(". ")):
         raise invalid("The name of the file is too long, or files of this kind are not accepted.")
     if not 0 < sizes.file_size <= LARGEST_FILE or not 0 < sizes.chunk_size <= LARGEST_CHUNK:
         raise invalid(f"A file has at most {LARGEST_FILE} bytes, and a chunk at most {LARGEST_CHUNK}.")

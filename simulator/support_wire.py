@@ -5,7 +5,6 @@ Decided where the facts are silent: lists come in the order in which things were
 recorded rules for names of tickets, and aren't bare GUIDs, as recorded.
 """
 
-import json
 import re
 import uuid
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
+from simulator import wire
 from simulator.azure import AzureError
 from simulator.support_catalogue import PROVIDER, SERVICES, problem
 from simulator.support_models import AzureCommunication, AzureTicket, FileWorkspace, WorkspaceFile
@@ -36,10 +36,9 @@ def invalid(message: str) -> AzureError:
 async def json_of(request: Request) -> object:
     """The request's JSON. Raises a 400."""
     try:
-        found: object = json.loads(await request.body())
+        return wire.json_of(await request.body())
     except ValueError:
         raise invalid("The request content is not valid JSON.") from None
-    return found
 
 
 def body_as(model: type[B], data: object) -> B:
@@ -200,7 +199,7 @@ def paged(request: Request, base: str, items: list[dict[str, object]], default: 
     """One page of a list: `$top` of them after the `$skiptoken` of the link before. Raises a 400."""
     query = dict(request.query_params)
     top, skip = query.get("$top", str(default)), query.get("$skiptoken", "0")
-    if not (top.isdecimal() and 1 <= int(top) <= most and skip.isdecimal()):
+    if not (top.isdecimal() and len(top + skip) < 12 and 1 <= int(top) <= most and skip.isdecimal()):
         raise invalid(f"The value of $top must be between 1 and {most}.")
     after = int(skip) + int(top)
     body: dict[str, object] = {"value": items[int(skip) : after]}

@@ -30,6 +30,32 @@ def json_text(value: object) -> str:
     raise TypeError(f"{type(value).__name__} is not something the simulator writes as JSON")
 
 
+DEEPEST = 50
+"""Arrays and objects within each other in a request; one of ours has six."""
+
+
+def json_of(body: bytes) -> object:
+    """The JSON of a request. Raises `ValueError` for what isn't JSON, is nested too deeply, or has half characters."""
+    try:
+        found: object = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [part for each in level for part in parts_of(each)]
+    if level:
+        raise ValueError("nested too deeply")
+    json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def parts_of(value: object) -> list[object]:
+    """What is directly in an array or an object."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
 def reply(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
     return Response(json_text(body), status, headers, "application/json; charset=utf-8")

@@ -6,6 +6,7 @@ HTTP). Its pollers wait `polling_interval` where Retry-After, scaled down, is 0.
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from azure.mgmt.reservations.models import (
     ExchangeRequestProperties,
     Patch,
     PatchProperties,
+    PatchPropertiesRenewProperties,
     PurchaseRequest,
     PurchaseRequestProperties,
     RefundRequest,
@@ -86,6 +88,25 @@ def test_reservations_are_listed_and_read(sdk: ReservationsMgmtClient, one: dict
     assert order.plan_information.transactions
     assert [each.name for each in sdk.reservation.list(one["order_id"])] == [one["id"]]
     assert one["order_id"] in [each.name for each in sdk.reservation_order.list()]
+
+
+def test_a_list_by_every_parameter_of_its(sdk: ReservationsMgmtClient, simulator: Simulator) -> None:
+    """The document has numbers there, which the SDK writes as `3.0`."""
+    where = "properties/displayName eq 'by number' or properties/displayName eq 'By number'"
+    customer: dict[str, object] = {"customer_id": CUSTOMER}
+    for number in range(1, 8):
+        name = "by number" if number % 2 else "By number"
+        simulator.post("/reservations", {**customer, "display_name": name, "quantity": number})
+    simulator.post("/reservations", {**customer, "display_name": "by number", "purchased": "2020-01-01T00:00:00Z"})
+
+    def listed(**more: Any) -> list[int | None]:
+        every = sdk.reservation.list_all(filter=where, **more)
+        return [each.properties.quantity if each.properties else None for each in every]
+
+    assert listed(take=3) == [1, 2, 3, 4, 5, 6, 7, 1]
+    assert listed(take=3, skiptoken=5, refresh_summary="true") == [6, 7, 1]
+    assert listed(orderby="properties/quantity desc", selected_state="Succeeded") == [7, 6, 5, 4, 3, 2, 1]
+    assert listed(selected_state="expired") == [1]
 
 
 def test_a_return_is_quoted_and_carried_out(
@@ -188,6 +209,17 @@ def test_a_purchase_a_change_scopes_and_the_catalogue(sdk: ReservationsMgmtClien
     ).result()
     assert changed.properties is not None
     assert changed.properties.display_name == "renamed"
+    review = datetime(2026, 12, 31, 8, tzinfo=UTC)
+    renewal = PatchPropertiesRenewProperties(purchase_properties=purchase(one, 2))
+    change = Patch(properties=PatchProperties(review_date_time=review, renew_properties=renewal))
+    reviewed = sdk.reservation.begin_update(one["order_id"], one["id"], change).result().properties
+    assert reviewed is not None
+    assert reviewed.review_date_time == review
+    read = sdk.reservation.get(one["order_id"], one["id"], expand="renewProperties").properties
+    assert read is not None
+    assert read.renew_properties is not None
+    assert read.renew_properties.purchase_properties is not None
+    assert read.renew_properties.purchase_properties.quantity == 2
     scope = f"/subscriptions/{one['billing_subscription']}"
     scopes = sdk.reservation.begin_available_scopes(
         one["order_id"],
@@ -197,6 +229,9 @@ def test_a_purchase_a_change_scopes_and_the_catalogue(sdk: ReservationsMgmtClien
     assert scopes.properties is not None
     assert [each.valid for each in scopes.properties.scopes or []] == [True]
     catalog = sdk.get_catalog(one["billing_subscription"], reserved_resource_type="VirtualMachines", location="eastus")
-    assert len({each.name for each in catalog}) == 4
+    names = [each.name for each in catalog]
+    assert len(set(names)) == 4
+    rest = sdk.get_catalog(one["billing_subscription"], reserved_resource_type="VirtualMachines", skip=1, take=3)
+    assert [each.name for each in rest] == names[1:]
     with pytest.raises(ResourceNotFoundError):
         sdk.reservation_order.get("00000000-0000-4000-8000-000000000000")

@@ -112,6 +112,22 @@ async def test_a_change_that_is_answered_when_done(azure: Reservations, add: Add
     assert same.value.code == "PatchValuesSameAsExisting"
 
 
+async def test_a_review_and_a_renewal_are_changed_alone(azure: Reservations, add: Add) -> None:
+    one = add(purchased=(datetime.now(UTC) - timedelta(days=340)).isoformat())
+    review = datetime(2027, 1, 2, 3, 4, 5, tzinfo=UTC)
+    await azure.update(CUSTOMER, one["order_id"], one["id"], Change(review=review))
+    await azure.update(CUSTOMER, one["order_id"], one["id"], Change(renewal=purchase(one, quantity=2)))
+    found = await azure.reservation(CUSTOMER, one["order_id"], one["id"])
+    assert found.review == review
+    assert found.renewal is not None
+    assert found.renewal.priced is not None
+    assert found.renewal.priced.amount == Decimal("1460.00")
+    for same in (Change(review=review), Change(renewal=purchase(one, quantity=2))):
+        with pytest.raises(Rejected) as refused:
+            await azure.update(CUSTOMER, one["order_id"], one["id"], same)
+        assert refused.value.code == "PatchValuesSameAsExisting"
+
+
 async def test_a_change_that_takes_its_time(azure: Reservations, add: Add) -> None:
     """The document's way: a 202 whose addresses are the reservation's own; its state says when it is done."""
     one = add(changes_slowly=True)

@@ -269,3 +269,18 @@ async def test_where_times_are_scaled_the_pause_is_said(scaled: Caller) -> None:
     assert (await azure.get(got.headers["azure-asyncoperation"]))["status"] == "Succeeded"
     seen = (await azure.get("supportTickets/claim-1"))["properties"]["createdDate"]
     assert datetime.fromisoformat(seen) > datetime.fromisoformat("2026-01-01T00:00:00Z")
+
+
+async def test_a_path_in_any_case_and_a_name_in_its_own(azure: Azure, clock: "Clock") -> None:
+    await azure.file("Claim-1", clock)
+    for path in ("SUPPORTTICKETS/Claim-1", "supporttickets/claim-1"):
+        assert (await azure.get(path))["name"] == "Claim-1"
+    root = f"/Subscriptions/{azure.subscription.upper()}/Providers/microsoft.support/supportTickets/CLAIM-1"
+    assert (await azure.send("GET", f"http://simulator.test{root}")).json()["name"] == "Claim-1"
+    missing = await azure.send("GET", "http://simulator.test/PROVIDERS/Microsoft.Support/nothing")
+    assert wire_error(missing) == (404, "NotFound")
+
+
+async def test_a_page_that_is_no_number_is_refused(azure: Azure) -> None:
+    for query in (f"$skiptoken={'9' * 5000}", "$skiptoken=x", f"$top={'9' * 5000}", "$top=0"):
+        assert wire_error(await azure.send("GET", f"supportTickets?{query}")) == (400, "InvalidData")

@@ -90,6 +90,38 @@ async def test_a_filter_that_azure_doesnt_know_is_refused(azure: Azure, where: s
     assert got.status_code == 400
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "take=0",
+        "take=1.5",
+        "take=x",
+        "$skiptoken=-1",
+        "$orderby=properties/displayName up",
+        "$orderby=a,b",
+        "$filter=" + "(" * 5000,
+        "$filter=" + " or ".join(["a eq b"] * 2000),
+    ],
+)
+async def test_a_list_asked_for_wrongly_is_refused(azure: Azure, query: str) -> None:
+    got = await azure.call(azure.cloud.customer(), "GET", f"{CAPACITY}/reservations?{query}")
+    assert (got.status_code, got.json()["error"]["code"]) == (400, "BadRequest")
+
+
+async def test_words_are_taken_in_any_case_and_quantities_as_numbers_only(azure: Azure) -> None:
+    customer = azure.cloud.customer()
+    any_case = azure.purchase("vm_upfront", reservedResourceProperties={"instanceFlexibility": "oFF"})
+    any_case["properties"] |= {"term": "p1y", "billingPlan": "monthly", "appliedScopeType": "shared"}
+    assert (await azure.call(customer, "POST", f"{CAPACITY}/calculatePrice", any_case)).status_code == 200
+    for quantity in ("1", 1.5, True, 0, 2**31, None):
+        wrong = azure.purchase("vm_upfront")
+        wrong["properties"]["quantity"] = quantity
+        got = await azure.call(customer, "POST", f"{CAPACITY}/calculatePrice", wrong)
+        assert (got.status_code, got.json()["error"]["code"]) == (400, "InvalidRequestContent"), quantity
+    maybe = azure.purchase("vm_upfront", reservedResourceProperties={"instanceFlexibility": "perhaps"})
+    assert (await azure.call(customer, "POST", f"{CAPACITY}/calculatePrice", maybe)).status_code == 400
+
+
 async def test_a_list_comes_in_pages_and_names_order_and_reservation(azure: Azure) -> None:
     customer = azure.cloud.customer("wingtip")
     for _ in range(25):
@@ -176,6 +208,8 @@ async def test_a_change_that_takes_its_time_polls_the_reservation_itself(azure: 
             "AppliedScopesNotAssociatedWithCommerceAccount",
         ),
         ({"renew": "perhaps"}, "InvalidRequestContent"),
+        ({"reviewDateTime": "soon"}, "InvalidRequestContent"),
+        ({"renewProperties": {}}, "InvalidRequestContent"),
     ],
 )
 async def test_changes_that_are_none(azure: Azure, change: Json, code: str) -> None:

@@ -70,6 +70,23 @@ async def test_policy_errors_come_with_http_200_and_forbid_the_return(
         assert await azure.counts(order_id=azure.seed[name]["order_id"]) == {}
 
 
+@pytest.mark.parametrize(("scope", "status"), [("Nonsense", 400), ("", 400), ("reservation", 200)])
+async def test_the_scope_of_a_refund_is_the_reservation(azure: Azure, scope: str, status: int) -> None:
+    body = {"properties": azure.to_return("vm_upfront", 1) | {"scope": scope}}
+    assert (await azure.of("vm_upfront", "POST", "/calculateRefund", body)).status_code == status
+
+
+@pytest.mark.parametrize("reuses", [False, True])
+async def test_whether_a_session_is_good_for_a_second_return_can_be_set(azure: Azure, reuses: bool) -> None:
+    """What Microsoft does isn't known: a client must get along with either."""
+    added = {"customer_id": azure.cloud.customer("wingtip"), "quantity": 3, "reuses_sessions": reuses}
+    one = await azure.cloud.door("POST", "/reservations", added)
+    azure.seed["it"] = {"customer_id": one["customer_id"], "order_id": one["order_id"], "reservation_id": one["id"]}
+    session = (await azure.quote("it"))["sessionId"]
+    assert [(await azure.give_back("it", session)).status_code for _ in range(2)] == [202, 202 if reuses else 400]
+    assert await azure.counts(order_id=one["order_id"]) == {"return": 2 if reuses else 1}
+
+
 async def test_a_reservation_of_another_order_is_a_policy_error_too(azure: Azure) -> None:
     body = {"properties": azure.to_return("vm_monthly", 1)}
     quote = (await azure.of("vm_upfront", "POST", "/calculateRefund", body)).json()["properties"]

@@ -25,17 +25,25 @@ async def test_a_ticket_has_the_files_that_were_uploaded_whole(azure: Azure, clo
     assert made.status_code == 201
     assert made.json()["properties"]["expirationTime"] == "2026-03-11T09:30:15.1230000Z"
     await uploaded(azure, "claim-1", "form.pdf", b"%PDF-1.7 all of it")
-    half = {"properties": {"fileSize": 10, "chunkSize": 5, "numberOfChunks": 2}}
-    await azure.send("PUT", "fileWorkspaces/claim-1/files/half.pdf", half)
-    body = {"content": base64.b64encode(b"%PDF-").decode(), "chunkIndex": 0}
-    await azure.send("POST", "fileWorkspaces/claim-1/files/half.pdf/upload", body)
     ticket = await azure.file("claim-1", clock, fileWorkspaceName="claim-1")
     assert ticket["properties"]["fileWorkspaceName"] == "claim-1"
     truth = await azure.truth(ticket["properties"]["supportTicketId"])
     digest = hashlib.sha256(b"%PDF-1.7 all of it").hexdigest()
     assert truth["files"] == [{"name": "form.pdf", "size": 18, "sha256": digest}]
     listed = (await azure.get("fileWorkspaces/claim-1/files"))["value"]
-    assert [one["name"] for one in listed] == ["form.pdf", "half.pdf"]
+    assert [one["name"] for one in listed] == ["form.pdf"]
+
+
+async def test_a_ticket_is_refused_while_a_file_lacks_a_piece(azure: Azure) -> None:
+    await azure.send("PUT", "fileWorkspaces/claim-1")
+    half = {"properties": {"fileSize": 10, "chunkSize": 5, "numberOfChunks": 2}}
+    await azure.send("PUT", "fileWorkspaces/claim-1/files/half.pdf", half)
+    ticket = {"properties": azure.ticket(fileWorkspaceName="claim-1")}
+    for index in range(2):
+        assert wire_error(await azure.send("PUT", "supportTickets/claim-1", ticket)) == (400, "InvalidData")
+        body = {"content": base64.b64encode(b"%PDF-").decode(), "chunkIndex": index}
+        await azure.send("POST", "fileWorkspaces/claim-1/files/half.pdf/upload", body)
+    assert (await azure.send("PUT", "supportTickets/claim-1", ticket)).status_code == 202
 
 
 async def test_an_expired_workspace_takes_no_file_and_goes_with_no_ticket(azure: Azure, clock: "Clock") -> None:
@@ -64,6 +72,8 @@ async def test_files_that_arent_taken(azure: Azure) -> None:
         ("form.pdf", 0, 1, 0),
         ("form.pdf", 10, 5, 1),
         ("form.EXE", 10, 10, 1),
+        ("form.exe.", 10, 10, 1),
+        ("form.exe. .", 10, 10, 1),
         ("f" * 107 + ".pdf", 10, 10, 1),
     ):
         sizes = {"properties": {"fileSize": size, "chunkSize": chunk, "numberOfChunks": chunks}}
