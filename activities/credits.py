@@ -23,7 +23,7 @@ from domain.model import Frozen, Refusal, Refused
 from domain.money import Money, exact
 from domain.settlement import Matched, missing
 from microsoft.billing import Billing, Invoice
-from microsoft.errors import ConsentMissing, Forbidden, Malformed, NotFound, Rejected
+from microsoft.errors import ConsentMissing, Forbidden, Malformed, NotFound, Rejected, Unavailable
 from records.claims import ClaimRecords
 from records.credits import CreditRecords, NotLeft, UnknownLine
 
@@ -158,7 +158,7 @@ class Credits:
                             continue
                         try:
                             read += await self._read(invoice)
-                        except (NotFound, Malformed, Rejected, Forbidden, ConsentMissing) as error:
+                        except (NotFound, Malformed, Rejected, Forbidden, ConsentMissing, Unavailable) as error:
                             unreadable = failure(error)
                         except (ValueError, ArithmeticError, StatementError):
                             # Neither its text nor its cause goes on: both hold what stands on the invoice.
