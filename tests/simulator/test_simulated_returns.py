@@ -277,6 +277,23 @@ async def test_an_exchange_can_fail_in_part(
     assert (await azure.states(name))[1] == [(left, 1)]
 
 
+async def test_a_session_can_be_made_good_for_a_second_exchange_that_is_found_late(azure: Azure, clock: Clock) -> None:
+    added = {"customer_id": azure.cloud.customer("wingtip"), "reuses_sessions": True, "exchanges_late": True}
+    one = await azure.cloud.door("POST", "/reservations", added)
+    tenant = one["customer_id"]
+    azure.seed["it"] = {"customer_id": tenant, "order_id": one["order_id"], "reservation_id": one["id"]}
+    azure.seed["it"]["subscription_id"] = one["billing_subscription"]
+    session = (await azure.quoted(clock, "it", azure.purchase("it")))["sessionId"]
+    body = {"properties": {"sessionId": session}}
+    for _ in range(2):
+        assert (await azure.call(tenant, "POST", f"{CAPACITY}/exchange", body)).status_code == 202
+    assert await azure.counts(customer_id=tenant) == {"exchange": 2}
+    for seconds, status in ((0, 404), (59, 404), (1, 200)):
+        clock.advance(seconds=seconds)
+        got = await azure.call(tenant, "GET", f"{CAPACITY}/operationResults/{session}")
+        assert got.status_code == status, seconds
+
+
 @pytest.mark.parametrize(
     ("name", "quantity", "bought", "code"),
     [
