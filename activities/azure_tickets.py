@@ -431,7 +431,7 @@ def _why(error: MicrosoftError) -> str:
         case Forbidden():
             hint = "The service account needs the role Support Request Contributor on the subscription."
         case ConsentMissing():
-            hint = "An administrator of the customer has to consent to the partner's application."
+            hint = "The partner isn't let into the customer's tenant."
         case _:
             hint = "Azure refused the ticket."
     return f"{hint} {error}"

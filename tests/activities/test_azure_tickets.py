@@ -244,7 +244,7 @@ async def test_a_customer_who_has_not_consented_is_an_answer_that_says_who_must(
     simulator.post("/customers", body)
     claim = claim.model_copy(update={"opening": claim.opening.model_copy(update={"customer_id": tenant})})
     refused = (await file(desk, claim)).refused or ""
-    assert "has to consent" in refused
+    assert "consent to the application" in refused
     assert tenant in refused
 
 

@@ -6,10 +6,11 @@ from uuid import uuid4
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.tickets import LookUpTicket, ReplyToTicket
+from activities.tickets import LookUpTicket, ReplyToTicket, Tickets
 from domain.claims import Claim, Filing, Status
-from domain.tickets import TicketStatus, fingerprint
+from domain.tickets import Ticket, TicketStatus, fingerprint
 from tests.activities.conftest import Desk
+from tests.microsoft.stand_ins import clients
 from tests.records.samples import ANA, NOW, claim
 from tests.simulated import Simulator
 
@@ -214,4 +215,27 @@ async def test_a_sweep_that_failed_is_no_success(desk: Desk, simulator: Simulato
     simulator.post("/faults", {"kind": "error", "status": 403, "path": "/v1/servicerequests"})
     with pytest.raises(ApplicationError):
         await desk.run(desk.tickets.sweep_tickets)
+    assert await desk.claims.sweep_successes() == {}
+
+
+async def test_a_ticket_that_cannot_be_read_keeps_no_news_from_the_others_and_fails_the_sweep(desk: Desk) -> None:
+    filed = Ticket(
+        number="7",
+        title="x",
+        status=TicketStatus.OPEN,
+        customer_id=None,
+        created_at=NOW,
+        modified_at=NOW,
+        fingerprint="old",
+    )
+    filing = Filing(number="7", recorded_at=NOW, recorded_by=ANA, give_up_at=NOW, ticket=filed)
+    waiting = claim(77, reference="7", status=Status.FILED, filing=filing)
+    await desk.record(waiting, running=True)
+    listed = [{"id": "6", "status": 1, "createdDate": "yesterday"}, {"id": "7", "status": 3}]
+    partner_center, _, _ = clients({"items": listed})
+    tickets = Tickets(partner_center, desk.azure, desk.claims, desk.client, 50)
+    with pytest.raises(ApplicationError) as caught:
+        await desk.run(tickets.sweep_tickets)
+    assert caught.value.type == "malformed"
+    assert await desk.signals(waiting) == ["ticket_changed"]
     assert await desk.claims.sweep_successes() == {}

@@ -39,6 +39,17 @@ async def collected(desk: Desk, handle: Handle) -> None:
     await desk.attach(handle, EvidenceKind.CUSTOMER_REQUEST, mail("contoso.example"))
 
 
+async def asked(desk: Desk) -> Handle:
+    """A claim that claimdesk filed in Azure, and on whose ticket Microsoft asks."""
+    handle = await (await azure_ready(desk)).carry_on()
+    claim = await desk.until(handle, S.FILED)
+    assert claim.filing
+    desk.simulator.post(f"/azure-tickets/{claim.filing.number}/communications", {"body": "Which machines?"})
+    await desk.sweep("TicketSweep")
+    await desk.until(handle, S.NEEDS_INFORMATION)
+    return handle
+
+
 async def at_portal(desk: Desk, claim: Claim) -> str:
     """A person files the ticket at the Azure portal: its number."""
     body: dict[str, object] = {
@@ -128,13 +139,7 @@ async def test_what_azure_refuses_is_filed_by_hand_or_tried_again(
 
 
 async def test_a_reply_is_one_message_and_answered_at_once_though_azure_takes_its_time(at_desk: Desk) -> None:
-    story = await azure_ready(at_desk)
-    handle = await story.carry_on()
-    claim = await at_desk.until(handle, S.FILED)
-    assert claim.filing
-    at_desk.simulator.post(f"/azure-tickets/{claim.filing.number}/communications", {"body": "Which machines?"})
-    await at_desk.sweep("TicketSweep")
-    await at_desk.until(handle, S.NEEDS_INFORMATION)
+    handle = await asked(at_desk)
     # An operation of eight seconds, and messages that are listed up to 24 seconds later.
     at_desk.simulator.door.put("/behaviour", json={"time_scale": 0.4}).raise_for_status()
     try:
@@ -153,13 +158,8 @@ async def test_a_reply_is_one_message_and_answered_at_once_though_azure_takes_it
 
 
 async def test_a_reply_that_azure_refuses_in_the_end_is_the_persons_again(at_desk: Desk) -> None:
-    story = await azure_ready(at_desk)
-    handle = await story.carry_on()
-    claim = await at_desk.until(handle, S.FILED)
-    assert claim.filing
-    at_desk.simulator.post(f"/azure-tickets/{claim.filing.number}/communications", {"body": "Which machines?"})
-    await at_desk.sweep("TicketSweep")
-    await at_desk.until(handle, S.NEEDS_INFORMATION)
+    handle = await asked(at_desk)
+    claim = await at_desk.claim(handle)
     at_desk.simulator.post("/azure-tickets/access", {"of": claim.azure_subscription_id, "plan_is_too_low": True})
     at_desk.simulator.door.put("/behaviour", json={"time_scale": 0.3}).raise_for_status()
     try:
