@@ -269,6 +269,8 @@ class Claim(Frozen):
     """Those beside it on which a person may have filed the ticket."""
     sent_for: Actor | None = None
     """Who asked claimdesk to file the ticket; None where nobody had to ask, or hasn't."""
+    was_reopened: bool = False
+    """A person took the closed claim up again; what happened to it before may include a ticket."""
     assisted_reason: str | None = None
     """Why claimdesk can't file the ticket itself, so that a person has to."""
     documents: tuple[Document, ...] = ()
@@ -306,7 +308,11 @@ class Claim(Frozen):
     def is_filed_by_claimdesk(self) -> bool:
         """True where claimdesk files by API: an Azure-related claim that Microsoft doesn't refuse to take so, opened by
         somebody who may file, or handed to claimdesk by one. What had a ticket before isn't given another unasked."""
-        first = not self.earlier_filings and self.opened_by.role in PERMISSIONS[Action.FILE_TICKET]
+        first = (
+            not self.earlier_filings
+            and not self.was_reopened
+            and self.opened_by.role in PERMISSIONS[Action.FILE_TICKET]
+        )
         return (
             self.route is Route.AZURE_TICKET
             and self.azure_subscription_id is not None

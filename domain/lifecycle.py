@@ -207,8 +207,9 @@ def attached(claim: Claim, document: Document) -> Change:
     documents = (*claim.documents, document)
     to = _after_evidence(claim, documents)
     text = f"Attached {document.kind.replace('_', ' ')} ({document.size:,} bytes, {document.media_type})."
-    if claim.filing and claim.filing.ticket_name and claim.filing.ticket:
-        text += " The ticket went without it: attach it there too, in the Azure portal."
+    if claim.filing and claim.filing.ticket_name:
+        went = "went" if claim.filing.ticket else "may go"
+        text += f" The ticket {went} without it: attach it there too, in the Azure portal."
     return Change(Event.ATTACH_EVIDENCE, to, text, {"documents": documents}, result=document.id)
 
 
@@ -295,6 +296,8 @@ def filed(claim: Claim, command: RecordFiling, found: TicketLookup, at: datetime
             ticket=found.ticket,
         )
     fields: dict[str, object] = {"filing": filing, "earlier_filings": earlier, "question": None}
+    if claim.reply_under_way is not None and given and given.number != number:
+        fields["reply_under_way"] = None  # it was on the ticket that isn't the claim's
     if found.azure_subscription_id and found.azure_subscription_id != claim.azure_subscription_id:
         others = {*claim.other_azure_subscriptions, claim.azure_subscription_id} - {found.azure_subscription_id, None}
         fields["azure_subscription_id"] = found.azure_subscription_id
@@ -459,7 +462,9 @@ def withdrawn(claim: Claim, command: Withdraw) -> Change:
 
 def reopened(claim: Claim, command: Reopen) -> Change:
     """Taken up again: triaged anew, documents kept, the earlier filing and decision left behind on the timeline."""
-    return Change(Event.REOPEN, Status.TRIAGING, f"Reopened: {command.reason}", _taken_up(claim))
+    return Change(
+        Event.REOPEN, Status.TRIAGING, f"Reopened: {command.reason}", _taken_up(claim) | {"was_reopened": True}
+    )
 
 
 def excepted(claim: Claim, command: FileAsException) -> Change:
@@ -480,6 +485,7 @@ def _taken_up(claim: Claim) -> dict[str, object]:
         "filing": None,
         "earlier_filings": earlier,
         "sent_for": None,
+        "reply_under_way": None,
         "question": None,
         "decision": None,
         "closing_reason": None,

@@ -205,7 +205,9 @@ def test_a_withdrawn_filing_that_is_taken_up_again_looks_for_the_same_ticket() -
     claim = do(under_way(), lifecycle.withdrawn(under_way(), withdrawal()), AT)
     claim = do(claim, lifecycle.reopened(claim, Reopen(actor=actor(), request_hash="hash", reason="New")), AT)
     again = found(Route.AZURE_TICKET).model_copy(update={"azure_subscription_id": AZURE_SUBSCRIPTION})
-    claim = under_way(do(claim, lifecycle.triaged(claim, again), AT))
+    claim = do(claim, lifecycle.triaged(claim, again), AT)
+    assert not claim.is_to_be_sent, "not unasked"
+    claim = under_way(do(claim, lifecycle.to_be_sent(claim, file_ticket()), AT, actor()))
     assert claim.filing is not None
     assert (claim.filing.number, claim.earlier_filings) == ("claim-0123456789abcdef0123-1", ())
 
@@ -301,3 +303,16 @@ def test_the_ticket_says_what_the_form_for_a_refund_request_asks() -> None:
     assert claim.id in azure_tickets.title(claim)
     assert "Contoso" not in azure_tickets.title(claim)
     assert AZURE_SUBSCRIPTION in fields(claim, "Partner Ltd")
+
+
+def test_a_reply_under_way_is_not_charged_to_another_ticket() -> None:
+    claim = replying()
+    other = lifecycle.filed(claim, filing("2602160040009999"), seen(ticket("2602160040009999", created=AT)), AT)
+    assert not do(claim, other, AT).is_reply_under_way
+    withdrawn = do(claim, lifecycle.withdrawn(claim, withdrawal()), AT)
+    change = lifecycle.reopened(withdrawn, Reopen(actor=actor(), request_hash="hash", reason="New"))
+    assert do(withdrawn, change, AT).reply_under_way is None
+
+
+def test_a_document_while_the_ticket_is_on_its_way_may_be_missing_there() -> None:
+    assert "may go without it" in lifecycle.attached(under_way(), document(FORM, "2")).text
