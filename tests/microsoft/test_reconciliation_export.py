@@ -263,10 +263,11 @@ async def test_a_manifest_elsewhere_isnt_asked_for(link: str | None) -> None:
 
 def told(error: BaseException) -> str:
     """Everything that could be printed of an exception, what led to it included."""
-    parts, each = "", error
+    parts = ""
+    each: BaseException | None = error
     while each is not None:
         parts += f"{each!s} {each!r} {getattr(each, '__dict__', '')} "
-        each = each.__cause__ or each.__context__  # type: ignore[assignment]
+        each = each.__cause__ or each.__context__
     return parts
 
 
